@@ -1,0 +1,69 @@
+# dbhandler: make help lists what this file can do.
+SHELL := /bin/sh
+PYTHON ?= python3
+ENGINE ?= mariadb
+SUITE = $(if $(filter mysql,$(ENGINE)),sid,trixie)
+BASE ?= $(shell container/base-image $(SUITE))
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' dbhandler/__init__.py)
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null)
+VENV := .venv
+BIN := $(VENV)/bin
+DOCKER := $(shell docker info >/dev/null 2>&1 && echo yes)
+BUILD = docker build -q -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
+	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
+
+.PHONY: help demo test lint test-unit test-integration test-image image setup clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+demo: setup ## show the main job on real parts: a Serf event becomes a database
+ifeq ($(DOCKER),yes)
+	@$(MAKE) --no-print-directory image
+	@$(BIN)/python container/demo.py containers
+else
+	@container/need mariadbd:mariadb-server-core mariadb:mariadb-client-core serf:serf
+	@$(BIN)/python container/demo.py loopback
+endif
+
+test: lint test-unit test-integration test-image ## run everything: lint, unit, integration and container tests
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-unit: setup ## tests without a server
+	$(BIN)/pytest -q tests/unit
+
+test-integration: setup ## real mysqld, Serf and supervisord on loopback
+	@container/need mariadbd:mariadb-server-core mariadb:mariadb-client-core serf:serf
+	$(BIN)/pytest -q tests/integration
+
+test-image: setup ## real containers, both engines
+ifeq ($(DOCKER),yes)
+	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory image ENGINE=mysql
+	$(BIN)/pytest -q tests/image
+else
+	@echo "container tests are left out: no Docker engine answers here (docker info)"
+endif
+
+image: ## build dbhandler:$(ENGINE) and dbhandler-serf; ENGINE=mariadb|mysql, BASE=a Debian image
+	$(BUILD) --target database -t dbhandler:$(ENGINE) .
+ifeq ($(ENGINE),mariadb)
+	docker tag dbhandler:mariadb dbhandler:latest
+	$(BUILD) --target serf -t dbhandler-serf .
+endif
+
+setup: $(VENV)/ready ## what the other targets need: a virtual environment with the test tools
+
+$(VENV)/ready: setup.cfg pyproject.toml
+	@container/need $(PYTHON):python3 git:git
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || container/need no-such-command:python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[server,test]'
+	@touch $@
+
+clean: ## remove what the targets made here, not the images
+	rm -rf $(VENV) build dist bench-results *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

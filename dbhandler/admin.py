@@ -1,0 +1,123 @@
+"""dbhandler-admin: waits for the server, creates the admin account once, and prints the banner.
+
+Whether there is an admin is what the server says, not what a flag file says. The pending file in the state folder
+covers the moments in between: it exists from before the account is made until the banner is out, so a kill at any
+point leaves either nothing or a password that the next start prints and that works.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import string
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from dbhandler import files, log, sql
+from dbhandler.config import Config
+from dbhandler.errors import DbHandlerError
+from dbhandler.server import Server, agent_server
+
+logger = logging.getLogger(__name__)
+
+PASSWORD_LENGTH = 24
+"""Letters and digits: 142 bits."""
+
+SERVER_TIMEOUT = 600.0
+"""Seconds. A server that recovers from a crash may need minutes; supervisord starts us again after that."""
+
+EX_TEMPFAIL = 75
+
+_RULE = "=" * 72
+_BANNER = """\
+{rule}
+You can now connect to this MySQL Server using:
+
+    mysql -u{user} -p{password} -h<host> -P<port>
+
+Please remember to change the above password as soon as possible!
+MySQL user 'root' has no password but only allows local connections (docker exec, as the container's root)
+{rule}"""
+
+
+class AdminAccount:
+    """The admin account `user` on `server`; `pending` is the file that survives a kill half-way.
+
+    given is the owner's password, or None to have one generated and printed on `out`.
+    """
+
+    def __init__(self, server: Server, user: str, given: str | None, pending: Path, out: TextIO) -> None:
+        self._server, self._user, self._given, self._pending, self._out = server, user, given, pending, out
+
+    def ensure(self) -> None:
+        """Makes the account unless it is there, finishing what an earlier, killed run began."""
+        exists, pending = bool(self._server.execute(sql.account_exists(self._user))), self._read_pending()
+        if exists and pending is None:
+            logger.info("admin account %s exists already: its password is unchanged", log.shown(self._user))
+            return
+        generated = (pending or "") if exists else self._create(pending)
+        self._server.execute(sql.grant_everything(self._user))
+        if generated:
+            self._say(_BANNER.format(rule=_RULE, user=self._user, password=generated))
+        files.remove(self._pending)
+
+    def _create(self, pending: str | None) -> str:
+        """Makes the account; returns its password if it was generated. An empty pending file stands for a password
+        that the owner gave and that we do not keep."""
+        kind = "random" if self._given is None else "given"
+        self._say(f"=> Creating MySQL admin user with {kind} password")
+        generated = "" if self._given is not None else pending or generate_password()
+        files.write_private(self._pending, generated)
+        self._server.execute(sql.create_user(self._user, self._given or generated))
+        self._say("=> Done!")
+        return generated
+
+    def _read_pending(self) -> str | None:
+        try:
+            return self._pending.read_text()
+        except FileNotFoundError:
+            return None
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+
+def generate_password() -> str:
+    """A password of letters and digits."""
+    alphabet = string.ascii_letters + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH))
+
+
+def pending_file(config: Config) -> Path:
+    """Where the password waits between being stored and being printed."""
+    return config.state_dir / "admin.pending"
+
+
+def container_log() -> TextIO:
+    """The standard output of supervisord, our parent: what `docker logs` shows.
+
+    Through supervisord's own pipe the banner could die with supervisord after we have forgotten the password.
+    """
+    try:
+        return Path(f"/proc/{os.getppid()}/fd/1").open("a")
+    except OSError:
+        return sys.stdout
+
+
+def main(environ: Mapping[str, str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    log.configure()
+    try:
+        config = Config.from_environ(os.environ if environ is None else environ)
+        with agent_server(config) as server:
+            server.wait_until_ready(SERVER_TIMEOUT)
+            pending, out = pending_file(config), container_log()
+            AdminAccount(server, config.admin_user, config.admin_password, pending, out).ensure()
+    except (DbHandlerError, OSError) as error:
+        logger.error("admin account not ready: %s", error)
+        return EX_TEMPFAIL
+    logger.info("the admin account is ready")
+    return 0

@@ -1,0 +1,177 @@
+"""dbhandler-agent: the resident process that carries out requests, over its one connection to the server."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from dbhandler import log, paths
+from dbhandler.box import Keys
+from dbhandler.config import RPC_PORT, Config, SerfSettings
+from dbhandler.drain import SpoolDrain
+from dbhandler.errors import DbHandlerError
+from dbhandler.lifecycle import Lifecycle
+from dbhandler.membership import Membership
+from dbhandler.provision import Provisioner
+from dbhandler.queries import Queries, Worker
+from dbhandler.registry import Registry
+from dbhandler.serf import Serf, split_address
+from dbhandler.server import Server, agent_server, socket_user
+from dbhandler.spool import MAX_PAYLOAD, Spool
+from dbhandler.trash import Trash, dump_command
+from dbhandler.watch import ServerWatch
+
+logger = logging.getLogger(__name__)
+
+EX_CONFIG = 78
+HANDOVER_TIMEOUT = 1.0
+"""Seconds for a local process to hand over its query; it sends it in one go."""
+
+
+class Agent:
+    """The loop: queries first, then one spool entry, then a look at the server."""
+
+    def __init__(self, drain: SpoolDrain, queries: Queries, watch: ServerWatch, fifo: str, socket_path: str) -> None:
+        self._drain, self._queries, self._watch = drain, queries, watch
+        self._stopping = False
+        self._wake = _open_fifo(fifo)
+        self._listener = _listen(socket_path)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wake, selectors.EVENT_READ, self._drain_pokes)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._serve_query)
+
+    def stop(self, *_: object) -> None:
+        """Ends `run` after what it is doing; usable as a signal handler."""
+        self._stopping = True
+        os.write(self._wake, b"\n")
+
+    def run(self) -> None:
+        """Works until `stop` is called."""
+        while not self._stopping:
+            self._watch.look()
+            busy = self._drain.step()
+            wait = 0 if busy else min(self._drain.wait(), self._watch.interval)
+            for key, _ in self._selector.select(wait):
+                key.data()
+
+    def _drain_pokes(self) -> None:
+        os.read(self._wake, 65536)
+
+    def _serve_query(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.settimeout(HANDOVER_TIMEOUT)
+            try:
+                name, _, payload = _read_all(connection).partition(b"\n")
+                connection.sendall(self._queries.answer(name.decode("ascii", "replace"), payload))
+            except OSError as error:
+                logger.warning("a query went away before its answer: %s", error)
+
+
+def _read_all(connection: socket.socket) -> bytes:
+    chunks, room = [], MAX_PAYLOAD + 256
+    while room > 0 and (chunk := connection.recv(room)):
+        chunks.append(chunk)
+        room -= len(chunk)
+    return b"".join(chunks)
+
+
+def _open_fifo(path: str) -> int:
+    with suppress(FileExistsError):
+        os.mkfifo(path, 0o600)
+    # Open for writing too, so that the last writer's end is never an end of file.
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+
+def _listen(path: str) -> socket.socket:
+    Path(path).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    Path(path).chmod(0o600)
+    listener.listen(64)
+    return listener
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The two halves of the agent: the loop, and the thread that looks after the Serf cluster."""
+
+    agent: Agent
+    membership: Membership
+
+
+def build(config: Config, environ: Mapping[str, str]) -> Parts:
+    """Wires the agent's parts together. Raises DbHandlerError or OSError."""
+    server, spool = agent_server(config), Spool(paths.spool_dir(environ))
+    Path(spool.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    spool.sweep()
+    keys, registry = Keys(config.state_dir / "key"), Registry(config.state_dir / "registry.sqlite")
+    watch = ServerWatch(server, config.engine, config.admin_user)
+    membership = Membership(
+        partial(_connect_serf, config.serf),
+        lambda: {**watch.tags(), "key": keys.public},
+        config.serf.join,
+        config.state_dir / "peers.json",
+    )
+    worker = _worker(config, server, keys, registry)
+    queries = Queries(worker, server, watch, registry, spool, lambda: _whereabouts(config, watch, membership))
+    agent = Agent(SpoolDrain(spool, worker), queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))
+    return Parts(agent, membership)
+
+
+def _worker(config: Config, server: Server, keys: Keys, registry: Registry) -> Worker:
+    event_clock = partial(_event_clock, config.serf)
+    dump = dump_command(config.engine, config.socket, socket_user())
+    trash = Trash(config.state_dir / "trash", dump, config.trash_days)
+    return Worker(
+        Provisioner(server, config.policy, config.engine, keys, registry, event_clock),
+        Lifecycle(server, config.policy, keys, registry, trash, event_clock),
+    )
+
+
+def _connect_serf(settings: SerfSettings) -> Serf:
+    host, port = split_address(settings.rpc_bind, RPC_PORT)
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return Serf(f"[{reachable}]:{port}", settings.rpc_auth)
+
+
+def _event_clock(settings: SerfSettings) -> int | None:
+    try:
+        with _connect_serf(settings) as serf:
+            return serf.event_clock()
+    except DbHandlerError:
+        return None
+
+
+def main(environ: Mapping[str, str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    log.configure()
+    environ = os.environ if environ is None else environ
+    try:
+        parts = build(Config.from_environ(environ), environ)
+    except (DbHandlerError, OSError) as error:
+        logger.error("the agent cannot start: %s", error)
+        return EX_CONFIG
+    signal.signal(signal.SIGTERM, parts.agent.stop)
+    signal.signal(signal.SIGINT, parts.agent.stop)
+    stop = threading.Event()
+    thread = threading.Thread(target=parts.membership.run, args=(stop,), name="membership", daemon=True)
+    thread.start()
+    parts.agent.run()
+    stop.set()
+    return 0
+
+
+def _whereabouts(config: Config, watch: ServerWatch, membership: Membership) -> Mapping[str, object]:
+    own = membership.own
+    host = config.advertise_host or (own.host if own else socket.gethostname())
+    return {"host": host, "port": config.advertise_port or watch.port}

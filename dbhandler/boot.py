@@ -1,0 +1,162 @@
+"""dbhandler-entrypoint and dbhandler-mysqld: from `docker run` to a running server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pwd
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+from dbhandler import files, log, paths, template
+from dbhandler.config import ENGINES, SECRETS, Config, read_setting
+from dbhandler.errors import DbHandlerError
+from dbhandler.server import socket_user
+
+logger = logging.getLogger(__name__)
+
+EX_CONFIG = 78
+ARGUMENTS = "DBHANDLER_MYSQLD_ARGUMENTS"
+"""Carries the arguments for mysqld, as a JSON list, from the entry point to dbhandler-mysqld."""
+
+
+def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Starts the database container, or executes another command. Replaces this process; returns on failure only."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    environ = dict(os.environ if environ is None else environ)
+    log.configure()
+    try:
+        if not serves(argv):
+            _exec(argv, environ)
+        config = Config.from_environ(environ)
+        secrets = {name: value for name in SECRETS if (value := read_setting(environ, name))}
+        _prepare_folders(config, paths.spool_dir(environ))
+        environ |= _own_environment(config, argv)
+        environ = hand_over_secrets(environ, secrets, config.run_dir / "secrets")
+        _exec(["dbhandler-supervise", "-n", "-c", str(config.supervisord_conf)], environ)
+    except (DbHandlerError, OSError) as error:
+        logger.error("%s", error)
+        return EX_CONFIG
+
+
+def mysqld(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Fills an empty data directory and becomes the database server; returns on failure only."""
+    environ = os.environ if environ is None else environ
+    log.configure()
+    try:
+        config = Config.from_environ(environ)
+        if template.fill(config.data_dir, config.template):
+            logger.info("the data directory was empty: filled from the template of this image")
+        given = json.loads(environ.get(ARGUMENTS) or "[]") + list(sys.argv[1:] if argv is None else argv)
+        _exec(server_command(config, given), dict(environ))
+    except (DbHandlerError, OSError) as error:
+        logger.error("mysqld cannot start: %s", error)
+        return EX_CONFIG
+
+
+def serves(argv: Sequence[str]) -> bool:
+    """Does this command line of `docker run` mean the server, as with the official images? Else it is another
+    command to execute."""
+    if argv and argv[0] in ENGINES.values():
+        return not {"--help", "-?", "--version", "-V"} & set(argv)
+    return not argv or argv[0].startswith("-")
+
+
+def server_command(config: Config, given: Sequence[str]) -> list[str]:
+    """The server's command line; what was given comes last and so wins."""
+    command = [ENGINES[config.engine]]
+    if config.defaults_file:
+        command.append(f"--defaults-file={config.defaults_file}")
+    own = [f"--datadir={config.data_dir}", f"--socket={config.socket}", f"--user={socket_user()}"]
+    return command + own + [argument for argument in given if argument not in ENGINES.values()]
+
+
+def hand_over_secrets(environ: Mapping[str, str], secrets: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Moves secrets from an environment, which any process of the same user can read for ever, into files.
+
+    Returns the environment with NAME_FILE in place of NAME.
+    """
+    # `docker run --link` repeats another container's variables as ALIAS_ENV_NAME.
+    cleaned = {name: value for name, value in environ.items() if not name.endswith(SECRETS)}
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name, value in secrets.items():
+        files.write_private(folder / name, value)
+        cleaned[f"{name}_FILE"] = str(folder / name)
+    return cleaned
+
+
+def _own_environment(config: Config, argv: Sequence[str]) -> dict[str, str]:
+    return {
+        "DBHANDLER_ENGINE": config.engine,
+        "DBHANDLER_DATA_DIR": str(config.data_dir),
+        "DBHANDLER_STATE_DIR": str(config.state_dir),
+        "DBHANDLER_RUN_DIR": str(config.run_dir),
+        "DBHANDLER_SOCKET": str(config.socket),
+        "HOME": str(config.state_dir),
+        ARGUMENTS: json.dumps(list(argv)),
+        **_named_user(config.run_dir),
+    }
+
+
+def _prepare_folders(config: Config, spool: str) -> None:
+    volumes = [config.data_dir, config.state_dir]
+    disposable = [config.run_dir, config.socket.parent]
+    for folder in (*volumes, *disposable):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if config.os_user and os.geteuid() == 0:
+        _become(config.os_user, volumes + disposable)
+    Path(spool).mkdir(mode=0o700, exist_ok=True)
+
+
+def _become(user: str, folders: Sequence[Path]) -> None:
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError as error:
+        raise DbHandlerError(f"DBHANDLER_OS_USER={user}: there is no such user") from error
+    for folder in folders:
+        _give(folder, entry.pw_uid, entry.pw_gid)
+    for descriptor in (1, 2):
+        # Programs open the log anew through /dev/fd, which needs the right to the pipe behind it.
+        with suppress(OSError):
+            os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+
+
+def _give(folder: Path, uid: int, gid: int) -> None:
+    if folder.stat().st_uid == uid:
+        return
+    # Bottom up: the folder itself changes hands last, so that a kill in between is noticed and made good.
+    for parent, names, others in os.walk(folder, topdown=False):
+        for name in (*names, *others):
+            os.chown(Path(parent, name), uid, gid, follow_symlinks=False)
+    os.chown(folder, uid, gid)
+
+
+def _named_user(run_dir: Path) -> dict[str, str]:
+    """Gives an arbitrary user id (`docker run --user`) the name that its socket account has."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        uid, gid = os.geteuid(), os.getegid()
+        files.write_private(run_dir / "passwd", f"mysql:x:{uid}:{gid}:mysql:{run_dir}:/bin/false\n")
+        files.write_private(run_dir / "group", f"mysql:x:{gid}:\n")
+        return {
+            "LD_PRELOAD": "libnss_wrapper.so",
+            "NSS_WRAPPER_PASSWD": str(run_dir / "passwd"),
+            "NSS_WRAPPER_GROUP": str(run_dir / "group"),
+        }
+    return {}
+
+
+def _exec(arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    program = shutil.which(arguments[0], path=environ.get("PATH"))
+    if program is None:
+        raise DbHandlerError(f"no such command: {log.shown(arguments[0])}")
+    os.execve(program, list(arguments), dict(environ))

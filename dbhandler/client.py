@@ -1,0 +1,299 @@
+"""Asking for a database from an application: find the server, ask it with a sealed account, stop at its answer.
+
+from dbhandler.client import request_database
+connection = request_database("shop", state_file="/data/database.json")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import string
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dbhandler.box import LIFETIME, Credentials, seal
+from dbhandler.connection import Connection
+from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
+from dbhandler.log import shown
+from dbhandler.request import check_name
+from dbhandler.serf import Member, Serf
+from dbhandler.state import State, StateFile
+
+TIMEOUT = 300.0
+"""Seconds to wait for a server."""
+ANSWER_TIMEOUT = 4.0
+"""Seconds for one query; the server's own handler gives up after two."""
+PAUSE = 0.5
+"""Seconds between two tries."""
+PASSWORD_LENGTH = 32
+
+Progress = Callable[[str], None]
+
+
+def silent(_text: str) -> None:
+    """Tells nobody what is waited for."""
+
+
+def request_database(
+    name: str,
+    *,
+    user: str | None = None,
+    state_file: str | os.PathLike[str] | None = None,
+    rpc_addr: str | None = None,
+    rpc_auth: str | None = None,
+    timeout: float = TIMEOUT,
+    charset: str | None = None,
+    collation: str | None = None,
+    progress: Progress = silent,
+) -> Connection:
+    """Asks for the database `name` and an account for it; returns how to connect.
+
+    user is the account's name (default: the database's). state_file keeps the password that is chosen here, so that
+    the next call gets the same database; without it a second call is denied. rpc_addr is the Serf agent's `host:port`
+    (default: `default_rpc_addrs`), rpc_auth its key. Waits at most `timeout` seconds for a server, telling
+    `progress` what for.
+
+    Raises InvalidRequest, Denied, TryLater (servers are there, but none can give the answer yet) or Unavailable.
+    """
+    client = _client(rpc_addr, rpc_auth, state_file, timeout, progress)
+    return client.create(check_name(name), user, {"charset": charset, "collation": collation})
+
+
+def rotate_password(
+    *,
+    state_file: str | os.PathLike[str],
+    rpc_addr: str | None = None,
+    rpc_auth: str | None = None,
+    timeout: float = TIMEOUT,
+    progress: Progress = silent,
+) -> Connection:
+    """Gives the account of a state file a new password; its open connections live on. Raises as request_database."""
+    return _client(rpc_addr, rpc_auth, state_file, timeout, progress).rotate()
+
+
+def drop_database(
+    *,
+    state_file: str | os.PathLike[str],
+    rpc_addr: str | None = None,
+    rpc_auth: str | None = None,
+    timeout: float = TIMEOUT,
+    progress: Progress = silent,
+) -> None:
+    """Drops the database and account of a state file, and the file. Raises as request_database."""
+    _client(rpc_addr, rpc_auth, state_file, timeout, progress).drop()
+
+
+def default_rpc_addrs(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """SERF_RPC_ADDR alone if it is set; else the local agent and the linked container serf_agent (`docker run
+    --link`), in the order in which they are tried."""
+    if chosen := environ.get("SERF_RPC_ADDR"):
+        return (chosen,)
+    linked, port = environ.get("SERF_AGENT_PORT_7373_TCP_ADDR"), environ.get("SERF_AGENT_PORT_7373_TCP_PORT")
+    return ("127.0.0.1:7373", *([f"{linked}:{port or 7373}"] if linked else []))
+
+
+def connect_first(addresses: Sequence[str], auth_key: str | None) -> Serf:
+    """A connection to the first Serf agent that answers. Raises Unavailable, naming all, when none does."""
+    complaints = []
+    for address in addresses:
+        try:
+            return Serf(address, auth_key)
+        except Unavailable as error:
+            complaints.append(str(error))
+    raise Unavailable("; ".join(complaints))
+
+
+def generate_password() -> str:
+    """A password of letters and digits: 190 bits."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(PASSWORD_LENGTH))
+
+
+def _client(
+    rpc_addr: str | None,
+    rpc_auth: str | None,
+    state_file: str | os.PathLike[str] | None,
+    timeout: float,
+    progress: Progress,
+) -> Client:
+    addresses = (rpc_addr,) if rpc_addr else default_rpc_addrs(os.environ)
+    state = StateFile(Path(state_file) if state_file is not None else None)
+    return Client(lambda: connect_first(addresses, rpc_auth), state, timeout, progress)
+
+
+class Client:
+    """Asks, and asks again until `timeout` seconds have passed. connect opens a Serf RPC connection."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Serf],
+        state_file: StateFile,
+        timeout: float,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connect, self._file, self._progress = connect, state_file, progress
+        self._clock, self._sleep, self._deadline = clock, sleep, clock() + timeout
+
+    def create(self, name: str, user: str | None, options: Mapping[str, str | None]) -> Connection:
+        """The database with its account: the same one as before where the state file knows it."""
+        state = self._file.load()
+        if state is None:
+            state = State(name, user or name, generate_password())
+            # Saved before anybody is asked: a kill after the answer must not lose the password.
+            self._file.save(state)
+        if state.database != name or (user and state.user != user):
+            raise InvalidRequest(f"the state file is for {shown(state.database)} as {shown(state.user)}")
+        if state.next_password is not None:
+            return self.rotate()
+        answer, server = self._ask("create_db", state, options)
+        return self._keep(replace(state, key=server.tags["key"]), answer)
+
+    def rotate(self) -> Connection:
+        """A new password for the account of the state file."""
+        state = self._known()
+        if state.next_password is None:
+            state = replace(state, next_password=generate_password())
+            self._file.save(state)
+        answer, _ = self._ask("rotate_db", state)
+        return self._keep(replace(state, password=str(state.next_password), next_password=None), answer)
+
+    def drop(self) -> None:
+        """Drops the database and forgets it."""
+        self._ask("drop_db", self._known())
+        self._file.remove()
+
+    def _known(self) -> State:
+        state = self._file.load()
+        if state is None or state.key is None:
+            raise InvalidRequest("there is no state file of a database that was made: nothing to rotate or drop")
+        return state
+
+    def _keep(self, state: State, answer: Mapping[str, object]) -> Connection:
+        self._file.save(state)
+        host, port = str(answer["host"]), int(str(answer["port"]))
+        return Connection(state.database, host, port, state.user, state.password)
+
+    def _ask(
+        self, query: str, state: State, options: Mapping[str, str | None] | None = None
+    ) -> tuple[Mapping[str, object], Member]:
+        """Tries until there is a decisive answer; returns it with the server that gave it."""
+        while True:
+            try:
+                with self._connect() as serf:
+                    server = find_server(serf, state.database, state.key)
+                    return ask_server(serf, server, query, state, options or {}), server
+            except Unavailable as error:
+                if self._clock() + PAUSE >= self._deadline:
+                    raise
+                self._progress(str(error))
+            self._sleep(PAUSE)
+
+
+def ask_server(
+    serf: Serf, server: Member, query: str, state: State, options: Mapping[str, str | None]
+) -> Mapping[str, object]:
+    """Sends one request to one server and returns its answer when that is a success.
+
+    Raises InvalidRequest, Denied or TryLater as the server says.
+    """
+    request = {"database": state.database, "sealed": seal(server.tags["key"], _credentials(query, state))}
+    request |= {key: value for key, value in options.items() if value is not None}
+    payload = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
+    for _, answer in serf.query(query, payload, ANSWER_TIMEOUT, nodes=[server.name]):
+        return _judged(server, _decoded(answer))
+    raise TryLater(f"the server {shown(server.name)} has not answered")
+
+
+def find_server(serf: Serf, database: str, key: str | None) -> Member:
+    """The ready server that has the database, or the one that shall get it.
+
+    key is the public key of the server known to have it. Raises Unavailable where there is no server, TryLater while
+    the right one is not ready, or while one that might have the database does not answer.
+    """
+    servers = distinct_servers(serf.members())
+    if not servers:
+        raise Unavailable("there is no database server in the Serf cluster")
+    if key is not None:
+        known = [server for server in servers if server.tags.get("key") == key]
+        if not known:
+            raise TryLater("the server that has the database is not in the Serf cluster")
+        return _ready(known[0])
+    if len(servers) == 1:
+        return _ready(servers[0])
+    holders = _holders(serf, servers, database)
+    return max(holders or servers, key=lambda server: _weight(server, database))
+
+
+def distinct_servers(members: Iterable[Member]) -> list[Member]:
+    """The database servers that are or may come back, one member for each: a container that replaced another on the
+    same volume has its key, and is the same server."""
+    servers: dict[str, Member] = {}
+    for member in sorted(members, key=lambda member: member.status == "alive"):
+        if member.tags.get("role") == "db" and member.status in ("alive", "failed", "leaving"):
+            servers[member.tags.get("key") or member.name] = member
+    return list(servers.values())
+
+
+def _holders(serf: Serf, servers: list[Member], database: str) -> list[Member]:
+    """The servers that have the database. Raises TryLater unless every server has said yes or no: a server that is
+    away may have it, and a second database of that name would split the application's data."""
+    waiting = {server.name: _ready(server) for server in servers}
+    holders = []
+    for node, answer in serf.query("find_db", database.encode(), ANSWER_TIMEOUT, nodes=list(waiting)):
+        status = _decoded(answer).get("status")
+        if node in waiting and status in ("exists", "absent"):
+            server = waiting.pop(node)
+            holders += [server] if status == "exists" else []
+        if not waiting:
+            return holders
+    raise TryLater(f"waiting for {_names(waiting)}, which might have the database and has not answered")
+
+
+def _ready(server: Member) -> Member:
+    state = server.tags.get("mysql") if server.alive else server.status
+    if state != "ready" or "key" not in server.tags:
+        raise TryLater(f"waiting for the server {shown(server.name)}, which is {state or 'starting'}")
+    return server
+
+
+def _weight(server: Member, database: str) -> bytes:
+    """Rendezvous hashing: every client gives the servers the same order for one name, another for the next name."""
+    return hashlib.sha256(f"{server.tags['key']}/{database}".encode()).digest()
+
+
+def _credentials(query: str, state: State) -> Credentials:
+    own = Credentials(state.database, state.user, state.password)
+    if query == "create_db":
+        return own
+    expires = int(time.time()) + LIFETIME
+    return replace(own, operation=query, new_password=state.next_password, expires=expires)
+
+
+def _judged(server: Member, answer: Mapping[str, object]) -> Mapping[str, object]:
+    status, reason = answer.get("status"), str(answer.get("reason") or "it gave no reason")
+    kinds: Mapping[object, type[DbHandlerError]] = {
+        "denied": Denied,
+        "invalid": InvalidRequest,
+        "unavailable": TryLater,
+    }
+    if status in ("created", "exists", "rotated", "dropped"):
+        return answer
+    raise kinds.get(status, DbHandlerError)(f"the server {shown(server.name)} says {status}: {reason}")
+
+
+def _decoded(answer: bytes) -> Mapping[str, object]:
+    try:
+        value = json.loads(answer)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(shown(name) for name in names)

@@ -1,0 +1,213 @@
+"""The settings: the one reader of the environment. Every setting may come as VAR or, from a file, as VAR_FILE."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbhandler import paths
+from dbhandler.errors import ConfigError
+from dbhandler.policy import DEFAULT_PATTERN, Policy
+
+SECRETS = ("MYSQL_ADMIN_PASSWORD", "SERF_ENCRYPT_KEY", "SERF_RPC_AUTH")
+"""Settings that must not stay in the environment of a running process."""
+
+ENGINES = {"mariadb": "mariadbd", "mysql": "mysqld"}
+"""Engine -> name of its server program."""
+
+GOSSIP_PORT = 7946
+RPC_PORT = 7373
+
+
+@dataclass(frozen=True)
+class SerfSettings:
+    """How to run and reach the Serf agent. Addresses are `host:port`; join lists what to join, as written."""
+
+    bind: str
+    advertise: str | None
+    rpc_bind: str
+    node: str | None
+    join: tuple[str, ...]
+    encrypt_key: str | None
+    rpc_auth: str | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of the database container, checked."""
+
+    engine: str
+    data_dir: Path
+    state_dir: Path
+    run_dir: Path
+    socket: Path
+    template: Path
+    supervisord_conf: Path
+    defaults_file: Path | None
+    os_user: str | None
+    admin_user: str
+    admin_password: str | None
+    advertise_host: str | None
+    advertise_port: int | None
+    policy: Policy
+    trash_days: int
+    serf: SerfSettings
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Config:
+        """Reads and checks every setting. Raises ConfigError, whose sentence names the variable."""
+        read = _Reader(environ)
+        run_dir = Path(paths.run_dir(environ))
+        return cls(
+            engine=_engine(read),
+            data_dir=Path(read.text("DBHANDLER_DATA_DIR") or "/var/lib/mysql"),
+            state_dir=Path(paths.state_dir(environ)),
+            run_dir=run_dir,
+            socket=Path(read.text("DBHANDLER_SOCKET") or run_dir / "mysqld.sock"),
+            template=Path(read.text("DBHANDLER_TEMPLATE") or "/usr/share/dbhandler/template.tar"),
+            supervisord_conf=Path(read.text("DBHANDLER_SUPERVISORD_CONF") or "/etc/dbhandler/supervisord.conf"),
+            defaults_file=_optional_path(read.text("DBHANDLER_DEFAULTS_FILE")),
+            os_user=read.text("DBHANDLER_OS_USER"),
+            admin_user=_admin_user(read),
+            admin_password=read.text("MYSQL_ADMIN_PASSWORD"),
+            advertise_host=read.text("DBHANDLER_ADVERTISE_HOST"),
+            advertise_port=read.number("DBHANDLER_ADVERTISE_PORT", 1, 65535),
+            policy=_policy(read),
+            trash_days=_or(read.number("DBHANDLER_TRASH_DAYS", 0, 36500), 7),
+            serf=serf_settings(environ),
+        )
+
+
+def serf_settings(environ: Mapping[str, str]) -> SerfSettings:
+    """Reads the settings that concern Serf alone. Raises ConfigError."""
+    read = _Reader(environ)
+    rpc_auth = read.text("SERF_RPC_AUTH")
+    # Without a key whoever reaches the port could command the agent, so then only this container may.
+    rpc_bind = read.text("SERF_RPC_BIND") or f"{'0.0.0.0' if rpc_auth else '127.0.0.1'}:{RPC_PORT}"  # noqa: S104
+    if rpc_auth is None and not rpc_bind.startswith(("127.", "localhost:", "[::1]:")):
+        raise ConfigError(f"SERF_RPC_BIND={rpc_bind} needs SERF_RPC_AUTH: RPC without a key stays on loopback")
+    return SerfSettings(
+        bind=read.text("SERF_BIND") or f"0.0.0.0:{GOSSIP_PORT}",
+        advertise=read.text("SERF_ADVERTISE"),
+        rpc_bind=rpc_bind,
+        node=read.text("SERF_NODE"),
+        join=_join_targets(read, environ),
+        encrypt_key=_encrypt_key(read),
+        rpc_auth=rpc_auth,
+    )
+
+
+def read_setting(environ: Mapping[str, str], name: str) -> str | None:
+    """The value of NAME, or the first line of the file that NAME_FILE names, or None. Raises ConfigError."""
+    return _Reader(environ).text(name)
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        """The value, from the variable or its file; None where it is unset or empty."""
+        value, file = self._environ.get(name) or None, self._environ.get(f"{name}_FILE") or None
+        if value and file:
+            raise ConfigError(f"Both {name} and {name}_FILE are set (but are exclusive)")
+        return self._from_file(name, file) if file else value
+
+    def number(self, name: str, least: int, most: int) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+            raise ConfigError(f"{name} has to be a whole number from {least} to {most}, not {value!r}")
+        return int(value)
+
+    def flag(self, name: str) -> bool:
+        value = self.text(name)
+        if value not in (None, "0", "1"):
+            raise ConfigError(f"{name} has to be 0 or 1, not {value!r}")
+        return value == "1"
+
+    def _from_file(self, name: str, file: str) -> str | None:
+        try:
+            content = Path(file).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise ConfigError(f"{name}_FILE={file} cannot be read: {reason}") from error
+        return content.rstrip("\r\n") or None
+
+
+def _engine(read: _Reader) -> str:
+    engine = read.text("DBHANDLER_ENGINE") or ("mariadb" if shutil.which("mariadbd") else "mysql")
+    if engine not in ENGINES:
+        raise ConfigError(f"DBHANDLER_ENGINE has to be one of {', '.join(ENGINES)}, not {engine!r}")
+    return engine
+
+
+def _admin_user(read: _Reader) -> str:
+    user = read.text("MYSQL_ADMIN_USER") or "admin"
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", user) or user.lower() in ("root", "mysql"):
+        raise ConfigError(
+            "MYSQL_ADMIN_USER has to be 1 to 32 letters, digits, '_', '.' or '-', and neither root nor mysql, "
+            f"not {user!r}"
+        )
+    return user
+
+
+def _policy(read: _Reader) -> Policy:
+    pattern = read.text("DBHANDLER_NAME_PATTERN") or DEFAULT_PATTERN
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"DBHANDLER_NAME_PATTERN={pattern!r} is not a regular expression: {error}") from error
+    return Policy(
+        name_pattern=compiled,
+        max_databases=read.number("DBHANDLER_MAX_DATABASES", 0, 1_000_000),
+        max_user_connections=read.number("DBHANDLER_MAX_USER_CONNECTIONS", 1, 100_000),
+        require_sealed=read.flag("DBHANDLER_REQUIRE_SEALED"),
+        allow_drop=read.flag("DBHANDLER_ALLOW_DROP"),
+        admin_user=_admin_user(read),
+    )
+
+
+def _join_targets(read: _Reader, environ: Mapping[str, str]) -> tuple[str, ...]:
+    targets = [part for part in re.split(r"[,\s]+", read.text("SERF_JOIN") or "") if part]
+    # What `docker run --link serf_agent:serf_agent` sets, as the tutorial's join script read it.
+    linked, port = environ.get("SERF_AGENT_PORT_7946_TCP_ADDR"), environ.get("SERF_AGENT_PORT_7946_TCP_PORT")
+    if linked:
+        targets.append(f"{linked}:{port or GOSSIP_PORT}")
+    return tuple(dict.fromkeys(_address("SERF_JOIN", target) for target in targets))
+
+
+def _address(name: str, value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or value.endswith("]"):
+        host, port = value, str(GOSSIP_PORT)
+    if not host or not port.isdigit() or not 1 <= int(port) <= 65535 or (":" in host and not host.startswith("[")):
+        raise ConfigError(f"{name} has to be host[:port],… with IPv6 addresses in brackets, not {value!r}")
+    return f"{host}:{port}"
+
+
+def _encrypt_key(read: _Reader) -> str | None:
+    key = read.text("SERF_ENCRYPT_KEY")
+    if key is None:
+        return None
+    try:
+        length = len(base64.b64decode(key, validate=True))
+    except ValueError:
+        length = 0
+    if length not in (16, 24, 32):
+        # The value is a secret, so the sentence does not quote it.
+        raise ConfigError("SERF_ENCRYPT_KEY has to be the base64 of 16, 24 or 32 bytes (serf keygen makes one)")
+    return key
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _optional_path(value: str | None) -> Path | None:
+    return Path(value) if value else None

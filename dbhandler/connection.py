@@ -1,0 +1,88 @@
+"""What an application gets: a database with its account, and the forms in which applications want to read it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where a database is and the account that opens it. The repr leaves the password out."""
+
+    database: str
+    host: str
+    port: int
+    user: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Connection({self.user!r} on {self.host}:{self.port}/{self.database!r})"
+
+    @property
+    def dsn(self) -> str:
+        """`mysql://user:password@host:port/database`, each part percent-encoded."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        user, password = quote(self.user, safe=""), quote(self.password, safe="")
+        return f"mysql://{user}:{password}@{host}:{self.port}/{quote(self.database, safe='')}"
+
+    def variables(self, prefix: str = "DB_") -> dict[str, str]:
+        """Environment variables, each name beginning with `prefix`."""
+        values = {
+            "HOST": self.host,
+            "PORT": str(self.port),
+            "NAME": self.database,
+            "USER": self.user,
+            "PASSWORD": self.password,
+            "URL": self.dsn,
+        }
+        return {prefix + name: value for name, value in values.items()}
+
+
+def as_env(connection: Connection, prefix: str) -> str:
+    """Lines that a shell can source."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in connection.variables(prefix).items())
+
+
+def as_json(connection: Connection, _prefix: str) -> str:
+    """One line of JSON."""
+    return json.dumps(asdict(connection) | {"dsn": connection.dsn}, ensure_ascii=False) + "\n"
+
+
+def as_dsn(connection: Connection, _prefix: str) -> str:
+    """The DSN on a line."""
+    return connection.dsn + "\n"
+
+
+def as_my_cnf(connection: Connection, _prefix: str) -> str:
+    """A [client] section for the command-line clients.
+
+    Source: MySQL 8.4 Reference Manual, 6.2.2.2: in an option file a backslash escapes, and quotes protect `#`.
+    """
+    values: Mapping[str, str] = {
+        "host": connection.host,
+        "port": str(connection.port),
+        "user": connection.user,
+        "password": connection.password,
+        "database": connection.database,
+    }
+    lines = [f'{key} = "{_option(value)}"' for key, value in values.items()]
+    return "\n".join(
+        ["[client]", *(line for line in lines if not line.startswith("database")), "[mysql]", lines[-1], ""]
+    )
+
+
+FORMATS: Mapping[str, Callable[[Connection, str], str]] = {
+    "env": as_env,
+    "json": as_json,
+    "dsn": as_dsn,
+    "my.cnf": as_my_cnf,
+}
+"""The values of --format."""
+
+
+def _option(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,36 @@
+"""The errors of this package: one root, and the few kinds that callers tell apart."""
+
+
+class DbHandlerError(Exception):
+    """Root of all errors raised on purpose; its text is one sentence fit for a user, free of secrets."""
+
+
+class ConfigError(DbHandlerError):
+    """A setting is wrong; the text names the variable."""
+
+
+class InvalidRequest(DbHandlerError):
+    """A request breaks a rule of form; the text names the rule and the value. Asking again is useless."""
+
+
+class Denied(DbHandlerError):
+    """A request is well formed but not allowed to whoever made it."""
+
+
+class Unavailable(DbHandlerError):
+    """A server is away or cannot work now; asking again later is right."""
+
+
+class TryLater(Unavailable):
+    """There are servers, but the one that counts cannot answer yet, or it is not certain which one counts."""
+
+
+class ServerError(DbHandlerError):
+    """The database server refused a statement for good.
+
+    errno is the server's number; the server's own text is left out, because it may quote the statement.
+    """
+
+    def __init__(self, message: str, errno: int = 0) -> None:
+        super().__init__(message)
+        self.errno = errno

@@ -1,0 +1,37 @@
+"""Log lines in the form of the official images, and how values from the network are shown in them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from typing import TextIO
+
+_LEVELS = {"INFO": "Note", "WARNING": "Warn", "ERROR": "ERROR", "CRITICAL": "ERROR", "DEBUG": "Debug"}
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class OfficialFormatter(logging.Formatter):
+    """`2026-01-01 00:00:00+00:00 [Note] [dbhandler]: text`, times in UTC."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S+00:00", time.gmtime(record.created))
+        # One record, one line: a message may quote a name, and nobody is to forge lines with one.
+        text = _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], record.getMessage())
+        return f"{stamp} [{_LEVELS.get(record.levelname, 'Note')}] [dbhandler]: {text}"
+
+
+def configure(stream: TextIO | None = None) -> None:
+    """Sends the log of this process to `stream` (default stderr). Only entry points call this."""
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler.setFormatter(OfficialFormatter())
+    root = logging.getLogger("dbhandler")
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    root.propagate = False
+
+
+def shown(value: str, limit: int = 64) -> str:
+    """A value from the network as it may stand in a log line or an answer: quoted, one line, ASCII, cut."""
+    return ascii(value) if len(value) <= limit else ascii(value[:limit]) + "..."

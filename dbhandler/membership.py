@@ -1,0 +1,143 @@
+"""Keeps this node's place in the Serf cluster: its tags are true, and it finds its peers again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from dbhandler import files
+from dbhandler.config import GOSSIP_PORT
+from dbhandler.errors import DbHandlerError
+from dbhandler.serf import Member, Serf, split_address
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 1.0
+"""Seconds between two looks at the cluster."""
+JOIN_INTERVAL, JOIN_WAIT = 2.0, 1.5
+"""Seconds between two attempts to join what is missing, and for which one attempt is waited for."""
+
+
+class Membership:
+    """One look after another at the cluster through a Serf RPC connection.
+
+    connect opens the connection; desired_tags says which tags should be set; join is what the owner wants joined
+    (`host:port`); peers_file remembers addresses of members between runs.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Serf],
+        desired_tags: Callable[[], Mapping[str, str]],
+        join: Iterable[str],
+        peers_file: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connect, self._desired_tags, self._clock = connect, desired_tags, clock
+        self._join, self._peers_file = tuple(join), peers_file
+        self._serf: Serf | None = None
+        self._peers = _load(peers_file)
+        self._joined: set[str] = set()
+        self._next_join = 0.0
+        self._join_complaint = self._complaint = ""
+        self.own: Member | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Looks once per INTERVAL until `stop` is set."""
+        while not stop.is_set():
+            self.look()
+            stop.wait(INTERVAL)
+        self._disconnect()
+
+    def look(self) -> None:
+        """Corrects the tags, joins what is missing and notes the peers; logs a failure once, until it changes."""
+        try:
+            if self._serf is None:
+                self._serf = self._connect()
+            members = self._serf.members()
+            self.own = _own(members, self._serf.self_name())
+            self._correct_tags(self._serf)
+            self._join_missing(members)
+            self._note_peers(members)
+            complaint = self._join_complaint
+        except (DbHandlerError, OSError) as error:
+            self._disconnect()
+            complaint = str(error)
+        if complaint and complaint != self._complaint:
+            logger.warning("serf: %s", complaint)
+        self._complaint = complaint
+
+    def _join_missing(self, members: list[Member]) -> None:
+        missing = self._missing(members)
+        if missing and self._clock() < self._next_join:
+            return
+        self._join_complaint = "; ".join(filter(None, [self._join_one(target) for target in missing]))
+        if missing:
+            self._next_join = self._clock() + JOIN_INTERVAL
+
+    def _missing(self, members: list[Member]) -> list[str]:
+        present = {(member.host, member.port) for member in members if member.alive}
+        alone = not any(member.alive for member in members if member != self.own)
+        if alone:
+            self._joined.clear()
+        wanted = [*self._join, *(self._peers if alone else ())]
+        # A target may be reached under another address than the one it has as a member: then once is enough.
+        return [
+            target for target in dict.fromkeys(wanted) if target not in self._joined and not _resolve(target) & present
+        ]
+
+    def _join_one(self, target: str) -> str:
+        """Returns what to complain about, or nothing."""
+        # A node that has been in a cluster wants what it missed; a new one must not act on old history.
+        replay = bool(self._peers)
+        try:
+            # On a connection of its own: the agent may try for longer than the tags can wait.
+            with self._connect() as serf:
+                serf.join([target], replay, JOIN_WAIT)
+        except DbHandlerError as error:
+            return f"cannot join {target}: {error}"
+        self._joined.add(target)
+        logger.info("joined the cluster at %s%s", target, ", asking for what was missed" if replay else "")
+        return ""
+
+    def _correct_tags(self, serf: Serf) -> None:
+        desired = dict(self._desired_tags())
+        actual = self.own.tags if self.own else {}
+        if any(actual.get(name) != value for name, value in desired.items()):
+            serf.set_tags(desired)
+
+    def _note_peers(self, members: list[Member]) -> None:
+        peers = sorted(member.address for member in members if member.alive and member != self.own)
+        if peers and peers != self._peers:
+            files.write_private(self._peers_file, json.dumps(peers))
+            self._peers = peers
+
+    def _disconnect(self) -> None:
+        if self._serf is not None:
+            self._serf.close()
+            self._serf = None
+
+
+def _own(members: list[Member], name: str) -> Member | None:
+    return next((member for member in members if member.name == name), None)
+
+
+def _resolve(target: str) -> set[tuple[str, int]]:
+    host, port = split_address(target, GOSSIP_PORT)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return set()
+    return {(str(address[0]), port) for *_, address in found}
+
+
+def _load(path: Path) -> list[str]:
+    try:
+        return [str(peer) for peer in json.loads(path.read_text())]
+    except (OSError, ValueError, TypeError):
+        return []

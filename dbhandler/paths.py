@@ -1,0 +1,36 @@
+"""Where the parts meet in the file system.
+
+Apart from config.py because the Serf handlers, which run once per request, cannot afford its imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+STATE_DIR = "/var/lib/dbhandler"
+RUN_DIR = "/run/dbhandler"
+
+
+def state_dir(environ: Mapping[str, str]) -> str:
+    """The durable folder: spool, key, known peers, pending password."""
+    return environ.get("DBHANDLER_STATE_DIR") or STATE_DIR
+
+
+def run_dir(environ: Mapping[str, str]) -> str:
+    """The disposable folder: sockets, generated configuration, secrets handed between our processes."""
+    return environ.get("DBHANDLER_RUN_DIR") or RUN_DIR
+
+
+def spool_dir(environ: Mapping[str, str]) -> str:
+    """The folder of user events that have been received and not yet handled."""
+    return state_dir(environ) + "/spool"
+
+
+def wake_fifo(environ: Mapping[str, str]) -> str:
+    """The FIFO whose bytes tell the agent that the spool has grown."""
+    return run_dir(environ) + "/wake"
+
+
+def agent_socket(environ: Mapping[str, str]) -> str:
+    """The Unix socket on which the agent answers queries."""
+    return run_dir(environ) + "/agent.sock"

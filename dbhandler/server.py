@@ -1,0 +1,152 @@
+"""The database server: connect, wait until ready, execute. The only place that knows the driver and its errors."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pymysql
+
+from dbhandler.config import Config
+from dbhandler.errors import DbHandlerError, ServerError, Unavailable
+from dbhandler.sql import Statement
+
+ER_DB_CREATE_EXISTS = 1007
+ER_UNKNOWN_CHARACTER_SET = 1115
+ER_UNKNOWN_COLLATION = 1273
+ER_COLLATION_CHARSET_MISMATCH = 1253
+ACCESS_DENIED = frozenset({1045, 1698, 1862, 3118, 3955, 4151})
+"""Wrong password, wrong plugin, expired password, locked account."""
+
+_AWAY = frozenset({
+    1021, 1023, 1026, 1030, 1037, 1040, 1041, 1053, 1077, 1080, 1135, 1152, 1153, 1158, 1159, 1160, 1161,
+    1180, 1181, 1184, 1203, 1205, 1206, 1213, 1218, 1223, 1226, 1290, 1317, 1345, 1614, 1637, 1792, 1836,
+    1927, 3024, 3168, 3572, 28, 122,
+})  # fmt: skip
+"""Numbers that pass by themselves: full disk or table of connections, locks, shutdown, read-only.
+
+28 and 122 are the system's own ENOSPC and EDQUOT."""
+
+_CLIENT_ERRORS = range(2000, 3000)
+
+SESSION = "SET SESSION lock_wait_timeout = 2, sql_mode = 'STRICT_ALL_TABLES'"
+"""A global lock delays a request instead of holding the agent; quoting rules are those that the driver assumes."""
+
+CONNECT_TIMEOUT = 2.0
+STATEMENT_TIMEOUT = 10.0
+
+
+class Server:
+    """One connection to the server at a Unix socket, opened when first needed and again after it was lost.
+
+    user and password are the account's; without a password the socket itself proves who asks.
+    """
+
+    def __init__(self, socket: str, user: str, password: str = "", timeout: float = STATEMENT_TIMEOUT) -> None:
+        self._socket, self._user, self._password = socket, user, password
+        self._timeout = timeout
+        self._connection: pymysql.connections.Connection[pymysql.cursors.Cursor] | None = None
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def execute(self, statement: Statement) -> list[tuple[object, ...]]:
+        """Runs one statement and returns its rows.
+
+        Raises Unavailable where trying again later is right, ServerError (with errno) where it is not.
+        """
+        with _translated(statement.secret, self.close):
+            connection = self._open()
+            with connection.cursor() as cursor:
+                cursor.execute(statement.text, statement.values)
+                return list(cursor.fetchall())
+
+    def connect(self) -> None:
+        """Opens the connection now. Raises as `execute` does."""
+        with _translated(True, self.close):
+            self._open()
+
+    def accepts(self, user: str, password: str) -> bool:
+        """Does this server let the account in with that password? Raises Unavailable, or ServerError for an odd no."""
+        with Server(self._socket, user, password, self._timeout) as visitor:
+            try:
+                visitor.connect()
+            except ServerError as error:
+                if error.errno in ACCESS_DENIED:
+                    return False
+                raise
+        return True
+
+    def close(self) -> None:
+        """Drops the connection; the next statement opens another."""
+        if self._connection is not None:
+            with suppress(Exception):
+                self._connection.close()
+            self._connection = None
+
+    def wait_until_ready(
+        self, timeout: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Waits at most `timeout` seconds for the server to answer. Raises Unavailable when it does not."""
+        deadline = clock() + timeout
+        while True:
+            try:
+                return self.connect()
+            except Unavailable:
+                if clock() >= deadline:
+                    raise
+            sleep(0.02)
+
+    def _open(self) -> pymysql.connections.Connection[pymysql.cursors.Cursor]:
+        if self._connection is None:
+            self._connection = pymysql.connect(
+                unix_socket=self._socket,
+                user=self._user,
+                password=self._password,
+                charset="utf8mb4",
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT,
+                read_timeout=self._timeout,
+                write_timeout=self._timeout,
+                init_command=SESSION,
+            )
+        return self._connection
+
+
+def agent_server(config: Config, timeout: float = STATEMENT_TIMEOUT) -> Server:
+    """The server of this container, through the socket account that is named after our operating system user."""
+    return Server(str(config.socket), socket_user(), timeout=timeout)
+
+
+def socket_user() -> str:
+    """The name of the operating system user, which is the name of our socket account, too."""
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+@contextmanager
+def _translated(secret: bool, lost: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
+    except (pymysql.err.Error, OSError) as error:
+        translated = _error(error, secret)
+        if isinstance(translated, Unavailable):
+            lost()
+        # A traceback of a statement with a credential would quote it.
+        raise translated from (None if secret else error)
+
+
+def _error(error: Exception, secret: bool) -> DbHandlerError:
+    code = error.args[0] if error.args else 0
+    errno = code if isinstance(code, int) else 0
+    if isinstance(error, OSError) or errno in _CLIENT_ERRORS or errno == 0:
+        return Unavailable(f"the database server does not answer (error {errno})")
+    detail = "" if secret or len(error.args) < 2 else f": {error.args[1]}"
+    if errno in _AWAY:
+        return Unavailable(f"the database server cannot do this now (error {errno}{detail})")
+    return ServerError(f"the database server refused (error {errno}{detail})", errno)

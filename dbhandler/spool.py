@@ -1,0 +1,121 @@
+"""The durable queue of user events: one file per event, in order of arrival.
+
+A file is named `ARRIVAL-PID-LTIME.EVENT` (nanoseconds since 1970, the writer's process, Serf's Lamport time, the
+event's name) and holds the payload as it came. The writer's half is used once per event by a process that has to be
+quick, so this module imports nothing that Python has not loaded already.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+MAX_PAYLOAD = 65536
+"""Bytes. Serf's own limit is 9,216; a payload piped in by hand may be larger."""
+
+FAILED = "failed"
+_TEMPORARY = ".tmp-"
+
+
+class Entry:
+    """One event waiting in the spool; `name` is its file's, the rest is read from that name."""
+
+    __slots__ = ("event", "ltime", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        stem, _, self.event = name.rpartition(".")
+        self.ltime = int(stem.rpartition("-")[2])
+
+
+class Spool:
+    """The queue in `folder`. Several writers and several readers may use it at once: an event is then handled
+    more than once at worst, which every operation allows."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def put(self, event: str, ltime: int, payload: bytes) -> str:
+        """Stores one event durably: when this returns, neither a crash nor a power cut loses it.
+
+        event is the Serf event's name, ltime its Lamport time. Returns the entry's name. Raises OSError when the
+        event could not be stored; then nothing of it is left.
+        """
+        name = f"{time.time_ns():020d}-{os.getpid()}-{ltime}.{event}"
+        temporary = f"{self.folder}/{_TEMPORARY}{name}"
+        try:
+            _write_synced(temporary, payload)
+            os.rename(temporary, f"{self.folder}/{name}")
+            sync_folder(self.folder)
+        except OSError:
+            _unlink(temporary)
+            _unlink(f"{self.folder}/{name}")
+            raise
+        return name
+
+    def entries(self) -> list[Entry]:
+        """The waiting events, the oldest first."""
+        return [Entry(name) for name in sorted(os.listdir(self.folder)) if _is_entry(name)]
+
+    def read(self, entry: Entry) -> bytes:
+        """The payload of an entry. Raises FileNotFoundError when another reader has finished it."""
+        with open(f"{self.folder}/{entry.name}", "rb") as file:
+            return file.read(MAX_PAYLOAD + 1)
+
+    def remove(self, entry: Entry) -> None:
+        """Forgets a handled entry. Not synced: after a power cut it may be handled again, never lost."""
+        _unlink(f"{self.folder}/{entry.name}")
+
+    def set_aside(self, entry: Entry) -> str:
+        """Moves an entry that cannot be handled out of the way of the others; returns where it lies now."""
+        target = f"{self.folder}/{FAILED}/{entry.name}"
+        os.makedirs(f"{self.folder}/{FAILED}", mode=0o700, exist_ok=True)
+        os.rename(f"{self.folder}/{entry.name}", target)
+        return target
+
+    def sweep(self, older_than: float = 60.0) -> None:
+        """Removes what writers killed half-way have left, once it is older than so many seconds."""
+        for name in os.listdir(self.folder):
+            path = f"{self.folder}/{name}"
+            if name.startswith(_TEMPORARY) and _age(path) > older_than:
+                _unlink(path)
+
+
+def sync_folder(folder: str) -> None:
+    """Makes the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_entry(name: str) -> bool:
+    stem, dot, event = name.rpartition(".")
+    parts = stem.split("-")
+    return bool(dot and event) and len(parts) == 3 and all(part.isdigit() for part in parts)
+
+
+def _write_synced(path: str, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _age(path: str) -> float:
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

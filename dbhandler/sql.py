@@ -1,0 +1,145 @@
+"""Pure: identifiers, grant patterns and the statements this package sends, for MariaDB and MySQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ANY_HOST = "%"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """SQL text with %s in place of values, and the values. secret: it carries a credential."""
+
+    text: str
+    values: tuple[object, ...] = ()
+    secret: bool = False
+
+
+def identifier(name: str) -> str:
+    """A quoted identifier. Source: MySQL 8.4 Reference Manual, 11.2: a back-tick within is doubled.
+
+    The per cent sign is doubled as well, because statements with values go through the driver's formatting.
+    """
+    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+
+
+def grant_pattern(database: str, wildcards: bool = True) -> str:
+    """The text that stands for this database only in GRANT ... ON and in mysql.db.
+
+    Source: MySQL 8.4 Reference Manual, 15.7.1.6: `_` and `%` are wildcards there unless escaped by a backslash, and
+    are not (nor is the backslash) where the server runs with partial_revokes.
+    """
+    if not wildcards:
+        return database
+    return database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
+
+
+def create_database(name: str, charset: str, collation: str | None) -> Statement:
+    """CREATE DATABASE without IF NOT EXISTS: error 1007 is how to know who made it."""
+    text, values = f"CREATE DATABASE {identifier(name)} CHARACTER SET %s", [charset]
+    if collation is not None:
+        text, values = text + " COLLATE %s", [*values, collation]
+    return Statement(text, tuple(values))
+
+
+def create_user(user: str, password: str, max_connections: int | None = None) -> Statement:
+    """CREATE USER IF NOT EXISTS with a password; an existing account stays as it is."""
+    text, values = "CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s", (user, ANY_HOST, password)
+    if max_connections is not None:
+        return Statement(text + " WITH MAX_USER_CONNECTIONS %s", (*values, max_connections), secret=True)
+    return Statement(text, values, secret=True)
+
+
+def change_password(user: str, password: str) -> Statement:
+    """A new password for an account; its open connections stay."""
+    return Statement("ALTER USER %s@%s IDENTIFIED BY %s", (user, ANY_HOST, password), secret=True)
+
+
+def grant_database(pattern: str, user: str) -> Statement:
+    """All privileges on what `pattern` (from grant_pattern) stands for."""
+    return Statement(f"GRANT ALL PRIVILEGES ON {identifier(pattern)}.* TO %s@%s", (user, ANY_HOST))
+
+
+def drop_database(name: str) -> Statement:
+    """DROP DATABASE IF EXISTS."""
+    return Statement(f"DROP DATABASE IF EXISTS {identifier(name)}")
+
+
+def drop_user(user: str) -> Statement:
+    """DROP USER IF EXISTS."""
+    return Statement("DROP USER IF EXISTS %s@%s", (user, ANY_HOST))
+
+
+def grant_everything(user: str, host: str = ANY_HOST) -> Statement:
+    """All privileges on everything, for the admin."""
+    return Statement("GRANT ALL PRIVILEGES ON *.* TO %s@%s WITH GRANT OPTION", (user, host))
+
+
+def account_exists(user: str, host: str = ANY_HOST) -> Statement:
+    """One row where the account exists."""
+    return Statement("SELECT 1 FROM mysql.user WHERE User = %s AND Host = %s", (user, host))
+
+
+def hosts_of(user: str) -> Statement:
+    """One row with its host for every account of that user name."""
+    return Statement("SELECT Host FROM mysql.user WHERE User = %s", (user,))
+
+
+def databases_of(user: str) -> Statement:
+    """One row per database grant of an account: the grant's pattern."""
+    return Statement("SELECT Db FROM mysql.db WHERE User = %s AND Host = %s", (user, ANY_HOST))
+
+
+def other_privileges_of(user: str) -> Statement:
+    """One row with the number of an account's privileges that are not on whole databases."""
+    grantee = "'" + user.replace("\\", "\\\\").replace("'", "''") + f"'@'{ANY_HOST}'"
+    return Statement(
+        "SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s "
+        "AND PRIVILEGE_TYPE <> 'USAGE') + (SELECT COUNT(*) FROM mysql.tables_priv WHERE User = %s AND Host = %s)",
+        (grantee, user, ANY_HOST),
+    )
+
+
+def users_of(patterns: tuple[str, ...]) -> Statement:
+    """One row with its user for every account that has a grant under one of these patterns."""
+    marks = ", ".join(["%s"] * len(patterns))
+    return Statement(f"SELECT User FROM mysql.db WHERE Db IN ({marks})", patterns)  # noqa: S608
+
+
+def contents(database: str) -> Statement:
+    """One row with the number of tables, views, routines and events in a database."""
+    return Statement(
+        "SELECT (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s) "
+        "+ (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s) "
+        "+ (SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s)",
+        (database,) * 3,
+    )
+
+
+def database_exists(name: str) -> Statement:
+    """One row where the database exists. The comparison is the server's own, so its case rule holds."""
+    return Statement("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (name,))
+
+
+def partial_revokes() -> Statement:
+    """One row (name, value) on a server that knows partial revokes (MySQL), else none."""
+    return Statement("SHOW GLOBAL VARIABLES LIKE 'partial_revokes'")
+
+
+def databases() -> Statement:
+    """The names of all databases but the server's own."""
+    return Statement(
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN "
+        "('mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo')"
+    )
+
+
+def server_facts() -> Statement:
+    """One row: version, TCP port."""
+    return Statement("SELECT VERSION(), @@port")
+
+
+def uptime() -> Statement:
+    """One row: (name, seconds since the server started)."""
+    return Statement("SHOW GLOBAL STATUS LIKE 'Uptime'")

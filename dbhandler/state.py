@@ -1,0 +1,71 @@
+"""What an application remembers of its database between two runs: one small private file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from dbhandler import files
+from dbhandler.errors import DbHandlerError
+
+
+@dataclass(frozen=True)
+class State:
+    """The account as it was chosen, before anybody was asked for it; key is the public key of the server that has it
+    (None until one said so), next_password is one whose rotation has been begun."""
+
+    database: str
+    user: str
+    password: str
+    key: str | None = None
+    next_password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"State({self.database!r}, {self.user!r})"
+
+
+class StateFile:
+    """A State in the file `path`, or in memory only where path is None."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def load(self) -> State | None:
+        """What was saved, None where nothing was. Raises DbHandlerError for a file that is not ours."""
+        if self._path is None:
+            return None
+        try:
+            values = json.loads(self._path.read_text())
+            return State(**_checked(values))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DbHandlerError(f"the state file {self._path} cannot be read: {error.strerror}") from error
+        except (ValueError, TypeError) as error:
+            raise DbHandlerError(f"the state file {self._path} was not written by dbhandler-request") from error
+
+    def save(self, state: State) -> None:
+        """Saves durably: whole, or as before. Raises DbHandlerError."""
+        if self._path is None:
+            return
+        present = {key: value for key, value in asdict(state).items() if value is not None}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_private(self._path, json.dumps(present) + "\n")
+        except OSError as error:
+            raise DbHandlerError(f"the state file {self._path} cannot be written: {error.strerror}") from error
+
+    def remove(self) -> None:
+        """Forgets the state."""
+        if self._path is not None:
+            files.remove(self._path)
+
+
+def _checked(values: object) -> Mapping[str, str]:
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise ValueError("not an object of strings")
+    if set(values) - {field.name for field in fields(State)}:
+        raise ValueError("unknown key")
+    return values

@@ -1,0 +1,25 @@
+"""What all unit tests share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from fakes import Clock
+
+
+@pytest.fixture(autouse=True)
+def _logger_as_it_was() -> Iterator[None]:
+    """Entry points configure the package's logger for the whole process; the next test wants to capture it."""
+    logger = logging.getLogger("dbhandler")
+    before = logger.handlers[:], logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until told."""
+    return Clock()

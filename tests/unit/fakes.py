@@ -1,0 +1,97 @@
+"""Small stand-ins that several unit tests share. They record what they were asked; the tests look at the record."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import msgpack
+
+from dbhandler.sql import Statement
+
+Rows = list[tuple[object, ...]]
+
+
+class Clock:
+    """A clock that stands still until told."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class RecordingServer:
+    """Answers statements from a table of whole statements; unknown ones succeed without rows."""
+
+    def __init__(self, replies: Mapping[Statement, Rows | Exception] | None = None) -> None:
+        self.replies = dict(replies or {})
+        self.executed: list[Statement] = []
+
+    def execute(self, statement: Statement) -> Rows:
+        self.executed.append(statement)
+        reply = self.replies.get(statement, [])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+Reply = Sequence[object] | None
+
+
+class RpcServer:
+    """A Serf agent's RPC endpoint for one test: `reply` maps a request to the messages that follow its header.
+
+    None closes the connection instead. `requests` holds (command, body) in order of arrival.
+    """
+
+    _BODILESS = frozenset({"members", "stats"})
+
+    def __init__(self, reply: Callable[[str, dict[str, object], int], Reply]) -> None:
+        self._reply = reply
+        self.requests: list[tuple[str, dict[str, object]]] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the server and waits for its thread."""
+        # accept() wakes up for a shutdown, not for a close.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        unpacker, waiting = msgpack.Unpacker(), list[dict[str, object]]()
+        while data := connection.recv(65536):
+            unpacker.feed(data)
+            waiting += unpacker
+            while waiting and (waiting[0]["Command"] in self._BODILESS or len(waiting) > 1):
+                header = waiting.pop(0)
+                command, seq = str(header["Command"]), int(str(header["Seq"]))
+                body = {} if command in self._BODILESS else waiting.pop(0)
+                self.requests.append((command, body))
+                messages = self._reply(command, body, seq)
+                if messages is None:
+                    return
+                connection.sendall(b"".join(m if isinstance(m, bytes) else msgpack.packb(m) for m in messages))
+
+
+def ok(seq: int, *body: object) -> Sequence[object]:
+    """A successful reply."""
+    return [{"Seq": seq, "Error": ""}, *body]

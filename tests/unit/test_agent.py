@@ -1,0 +1,141 @@
+"""The agent's loop on its real FIFO and socket, with stand-ins for what it drives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbhandler import agent
+from dbhandler.agent import Agent
+from dbhandler.query import ask
+
+PATIENCE = 10.0
+
+
+class Parts:
+    """A drain, a watch and queries in one, which count and record."""
+
+    interval = PATIENCE
+
+    def __init__(self) -> None:
+        self.looks, self.work = 0, 0
+        self.stepped = threading.Semaphore(0)
+        self.answers: list[tuple[str, bytes]] = []
+
+    def look(self) -> None:
+        self.looks += 1
+
+    def step(self) -> bool:
+        self.stepped.release()
+        busy, self.work = self.work > 0, max(0, self.work - 1)
+        return busy
+
+    def wait(self) -> float:
+        return PATIENCE
+
+    def answer(self, name: str, payload: bytes) -> bytes:
+        self.answers.append((name, payload))
+        return b'{"status": "created"}\n'
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts()
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> str:
+    return str(tmp_path / "wake")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "agent.sock")
+
+
+@pytest.fixture
+def running(parts: Parts, fifo: str, path: str) -> Iterator[Agent]:
+    """An agent whose loop runs in a thread and has nothing to do."""
+    built = Agent(parts, parts, parts, fifo, path)  # type: ignore[arg-type]
+    thread = threading.Thread(target=built.run)
+    thread.start()
+    assert parts.stepped.acquire(timeout=PATIENCE)
+    yield built
+    built.stop()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("running")
+def test_a_poke_makes_it_look_into_the_spool_at_once(parts: Parts, fifo: str) -> None:
+    descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    os.write(descriptor, b"\n\n\n")
+    os.close(descriptor)
+    assert parts.stepped.acquire(timeout=PATIENCE / 2)
+
+
+@pytest.mark.usefixtures("running")
+def test_a_poker_that_goes_away_is_no_end_of_file_to_spin_on(parts: Parts, fifo: str) -> None:
+    for _ in range(3):
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    assert not parts.stepped.acquire(timeout=0.1)
+
+
+@pytest.mark.usefixtures("running")
+def test_a_query_is_answered(parts: Parts, path: str) -> None:
+    assert ask(path, "create_db", b"a\nb\xff", PATIENCE) == b'{"status": "created"}\n'
+    assert parts.answers == [("create_db", b"a\nb\xff")]
+
+
+@pytest.mark.usefixtures("running")
+def test_a_name_that_is_no_ascii_is_no_trouble(parts: Parts, path: str) -> None:
+    assert ask(path, "\N{SNOWMAN}", b"", PATIENCE) == b'{"status": "created"}\n'
+    assert len(parts.answers) == 1
+
+
+@pytest.mark.usefixtures("running")
+def test_a_visitor_that_says_nothing_or_leaves_does_not_stop_the_next(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "HANDOVER_TIMEOUT", 0.05)
+    with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as leaver:
+        silent.connect(path)
+        leaver.connect(path)
+        leaver.close()
+        assert ask(path, "q", b"", PATIENCE) == b'{"status": "created"}\n'
+
+
+def test_queries_do_not_wait_for_a_long_spool(parts: Parts, running: Agent, fifo: str, path: str) -> None:
+    parts.work = 10**9
+    os.write(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK), b"\n")
+    assert ask(path, "q", b"", PATIENCE) == b'{"status": "created"}\n'
+    assert parts.work > 0
+
+
+def test_fifo_and_socket_are_private_and_survive_a_predecessor_that_was_killed(
+    parts: Parts, fifo: str, path: str, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        Agent(parts, parts, parts, fifo, path)  # type: ignore[arg-type]
+    modes = {entry.name: stat.filemode(entry.stat().st_mode) for entry in tmp_path.iterdir()}
+    assert modes == {"wake": "prw-------", "agent.sock": "srw-------"}
+
+
+def test_a_wrong_setting_ends_it_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agent.main({"DBHANDLER_MAX_DATABASES": "many"}) == agent.EX_CONFIG
+    assert "the agent cannot start: DBHANDLER_MAX_DATABASES has to be" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_used_ends_it_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").touch()
+    environ = {"DBHANDLER_STATE_DIR": str(tmp_path / "state"), "DBHANDLER_RUN_DIR": str(tmp_path)}
+    assert agent.main(environ) == agent.EX_CONFIG
+    assert "the agent cannot start: " in capsys.readouterr().err

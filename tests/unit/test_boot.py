@@ -1,0 +1,190 @@
+"""From `docker run` to the server's command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dbhandler import boot
+from dbhandler.config import SECRETS, Config
+from dbhandler.server import socket_user
+
+
+class Executed(Exception):
+    """Stands for the program that replaces this process."""
+
+    def __init__(self, program: str, arguments: list[str], environ: dict[str, str]) -> None:
+        super().__init__(program)
+        self.program, self.arguments, self.environ = Path(program).name, arguments, environ
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A container's environment with its folders and programs below tmp_path; exec is caught."""
+
+    def execve(program: str, arguments: list[str], environ: dict[str, str]) -> None:
+        raise Executed(program, arguments, environ)
+
+    monkeypatch.setattr(os, "execve", execve)
+    (tmp_path / "bin").mkdir()
+    for name in ("dbhandler-supervise", "mariadbd", "sh"):
+        (tmp_path / "bin" / name).touch(0o755)
+    return {
+        "PATH": str(tmp_path / "bin"),
+        "DBHANDLER_ENGINE": "mariadb",
+        "DBHANDLER_DATA_DIR": str(tmp_path / "data"),
+        "DBHANDLER_STATE_DIR": str(tmp_path / "state"),
+        "DBHANDLER_RUN_DIR": str(tmp_path / "run"),
+    }
+
+
+def entered(environ: dict[str, str], *arguments: str) -> Executed:
+    with pytest.raises(Executed) as caught:
+        boot.entrypoint(list(arguments), environ)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "serves"),
+    [
+        ([], True),
+        (["--max-connections=5"], True),
+        (["-u", "x"], True),
+        (["mariadbd", "--max-connections=5"], True),
+        (["mysqld"], True),
+        (["mysqld", "--verbose", "--help"], False),
+        (["mariadbd", "--version"], False),
+        (["bash"], False),
+        (["mariadb", "-hdb", "-uadmin"], False),
+        (["dbhandler-request", "x"], False),
+    ],
+)
+def test_arguments_go_to_the_server_and_commands_are_executed(arguments: list[str], serves: bool) -> None:
+    assert boot.serves(arguments) is serves
+
+
+def test_the_servers_command_line_ends_with_what_was_given(environ: dict[str, str]) -> None:
+    config = Config.from_environ(environ | {"DBHANDLER_DEFAULTS_FILE": "/etc/my.cnf"})
+    assert boot.server_command(config, ["mysqld", "--datadir=/x", "-v"]) == [
+        "mariadbd",
+        # mysqld accepts it as its first option only.
+        "--defaults-file=/etc/my.cnf",
+        f"--datadir={config.data_dir}",
+        f"--socket={config.socket}",
+        f"--user={socket_user()}",
+        "--datadir=/x",
+        "-v",
+    ]
+
+
+def test_the_entry_point_becomes_the_supervisor_with_its_folders_made(environ: dict[str, str], tmp_path: Path) -> None:
+    executed = entered(environ, "--max-connections=5")
+    assert executed.program == "dbhandler-supervise"
+    assert json.loads(executed.environ[boot.ARGUMENTS]) == ["--max-connections=5"]
+    for folder in ("data", "state", "state/spool", "run"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
+
+
+def test_no_secret_stays_in_the_environment(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("AAAAAAAAAAAAAAAAAAAAAA==\n")
+    environ |= {"MYSQL_ADMIN_PASSWORD": "hunter2", "SERF_ENCRYPT_KEY_FILE": str(tmp_path / "key")}
+    handed = entered(environ).environ
+    assert "hunter2" not in str(handed)
+    for name, value in (("MYSQL_ADMIN_PASSWORD", "hunter2"), ("SERF_ENCRYPT_KEY", "AAAAAAAAAAAAAAAAAAAAAA==")):
+        file = Path(handed[f"{name}_FILE"])
+        assert (file.read_text(), file.stat().st_mode & 0o777) == (value, 0o600)
+        assert file.is_relative_to(tmp_path / "run")
+    # What is handed over is what the programs read.
+    assert Config.from_environ(handed).admin_password == "hunter2"
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_copies_of_secrets_that_dockers_links_make_are_dropped(name: str, tmp_path: Path) -> None:
+    environ = {f"SERF_AGENT_ENV_{name}": "hunter2", f"DB_1_ENV_{name}": "hunter2", "OTHER": "kept"}
+    assert boot.hand_over_secrets(environ, {}, tmp_path / "secrets") == {"OTHER": "kept"}
+
+
+def test_handing_over_twice_is_fine(tmp_path: Path) -> None:
+    # The same container, started again.
+    for value in ("old", "new"):
+        handed = boot.hand_over_secrets({}, {"SERF_RPC_AUTH": value}, tmp_path / "secrets")
+        assert Path(handed["SERF_RPC_AUTH_FILE"]).read_text() == value
+
+
+def test_another_command_is_executed_with_its_environment(environ: dict[str, str], tmp_path: Path) -> None:
+    executed = entered(environ | {"MYSQL_ADMIN_PASSWORD": "kept"}, "sh", "-c", "true")
+    assert (executed.program, executed.arguments) == ("sh", ["sh", "-c", "true"])
+    assert executed.environ["MYSQL_ADMIN_PASSWORD"] == "kept"
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unknown_command_is_told_in_one_line(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert boot.entrypoint(["wordpress"], environ) != 0
+    assert capsys.readouterr().err.endswith("[ERROR] [dbhandler]: no such command: 'wordpress'\n")
+
+
+def test_a_wrong_setting_stops_the_start_before_anything_is_made(
+    environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert boot.entrypoint([], environ | {"DBHANDLER_MAX_DATABASES": "many"}) == boot.EX_CONFIG
+    assert "DBHANDLER_MAX_DATABASES has to be" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_user_that_does_not_exist_stops_the_start(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert boot.entrypoint([], environ | {"DBHANDLER_OS_USER": "no such"}) == boot.EX_CONFIG
+    assert "DBHANDLER_OS_USER=no such: there is no such user" in capsys.readouterr().err
+
+
+def test_root_hands_the_folders_over_and_drops_its_rights(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    owners: dict[str, int] = {}
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid, **_: owners.update({str(path): uid}))
+    for name in ("fchown", "initgroups", "setgid", "setuid"):
+        monkeypatch.setattr(os, name, lambda *_, name=name: done.append(name))
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    (tmp_path / "data" / "deep" / "link").symlink_to("/etc/passwd")
+    monkeypatch.setattr("pwd.getpwnam", lambda name: account(name, uid=4321))
+    entered(environ | {"DBHANDLER_OS_USER": "mysql"})
+    # Groups first: without rights they could not be given up any more.
+    assert [name for name in done if name != "fchown"] == ["initgroups", "setgid", "setuid"]
+    assert {str(tmp_path / name) for name in ("data", "data/deep", "data/deep/link", "state", "run")} <= set(owners)
+    assert list(owners).index(str(tmp_path / "data/deep")) < list(owners).index(str(tmp_path / "data"))
+
+
+def test_an_arbitrary_user_id_gets_the_name_of_the_socket_account(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    handed = entered(environ).environ
+    assert handed["LD_PRELOAD"] == "libnss_wrapper.so"
+    name, _, uid, *_ = Path(handed["NSS_WRAPPER_PASSWD"]).read_text().split(":")
+    assert (name, uid) == ("mysql", str(os.geteuid()))
+
+
+def test_mysqld_fills_the_data_directory_and_becomes_the_server(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled: list[Path] = []
+    monkeypatch.setattr("dbhandler.template.fill", lambda folder, archive: not filled.append(folder))
+    with pytest.raises(Executed) as caught:
+        boot.mysqld([], environ | {boot.ARGUMENTS: '["--max-connections=5"]'})
+    assert filled == [tmp_path / "data"]
+    assert caught.value.program == "mariadbd"
+    assert caught.value.arguments[-1] == "--max-connections=5"
+
+
+def account(name: str, uid: int):  # type: ignore[no-untyped-def]
+    """An entry of the user data base."""
+    import pwd
+
+    return pwd.struct_passwd((name, "x", uid, uid, name, "/", "/bin/false"))

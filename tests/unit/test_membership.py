@@ -1,0 +1,245 @@
+"""The node's place in the cluster, against a Serf that only records."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from fakes import Clock
+
+from dbhandler.errors import Unavailable
+from dbhandler.membership import JOIN_INTERVAL, Membership
+from dbhandler.serf import Member
+
+
+class FakeSerf:
+    """An agent whose members and temper a test sets; all connections to it are this one object."""
+
+    def __init__(self) -> None:
+        self.known = [node("me", 1)]
+        self.joins: list[tuple[str, bool]] = []
+        self.tags: dict[str, str] = {}
+        self.away = False
+        self.unreachable: set[str] = set()
+        self.closed = 0
+
+    def connect(self) -> FakeSerf:
+        self._answer()
+        return self
+
+    def __enter__(self) -> FakeSerf:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def members(self) -> list[Member]:
+        self._answer()
+        return self.known
+
+    def self_name(self) -> str:
+        return "me"
+
+    def join(self, addresses: list[str], replay: bool, timeout: float) -> int:
+        self.joins += [(address, replay) for address in addresses]
+        if set(addresses) & self.unreachable:
+            raise Unavailable("refused")
+        return len(addresses)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        self.tags |= tags
+        self.known = [node("me", 1, tags=self.tags), *self.known[1:]]
+
+    def _answer(self) -> None:
+        if self.away:
+            raise Unavailable("no Serf agent answers")
+
+
+def node(name: str, port: int, status: str = "alive", tags: Mapping[str, str] | None = None) -> Member:
+    return Member(name, "127.0.0.1", port, status, tags or {})
+
+
+@pytest.fixture
+def serf() -> FakeSerf:
+    return FakeSerf()
+
+
+@pytest.fixture
+def peers(tmp_path: Path) -> Path:
+    return tmp_path / "peers.json"
+
+
+class Build:
+    """Makes the Membership under test."""
+
+    def __init__(self, serf: FakeSerf, peers: Path, clock: Clock) -> None:
+        self._serf, self._peers, self.clock = serf, peers, clock
+        self.tags = {"mysql": "starting"}
+
+    def __call__(self, *join: str) -> Membership:
+        return Membership(self._serf.connect, lambda: self.tags, join, self._peers, self.clock)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def build(serf: FakeSerf, peers: Path, clock: Clock) -> Build:
+    return Build(serf, peers, clock)
+
+
+def test_the_first_join_wants_no_history(serf: FakeSerf, build: Build) -> None:
+    # A new server must not act on what was asked of others before it was there.
+    build("127.0.0.1:2").look()
+    assert serf.joins == [("127.0.0.1:2", False)]
+
+
+def test_a_later_join_wants_what_was_missed(serf: FakeSerf, build: Build, peers: Path) -> None:
+    peers.write_text('["127.0.0.1:2"]')
+    build("127.0.0.1:2").look()
+    assert serf.joins == [("127.0.0.1:2", True)]
+
+
+def test_a_target_that_is_a_member_is_not_joined_again(serf: FakeSerf, build: Build) -> None:
+    serf.known.append(node("other", 2))
+    build("localhost:2", "127.0.0.1:1").look()
+    assert serf.joins == []
+
+
+def test_every_missing_target_is_joined_also_in_company(serf: FakeSerf, build: Build) -> None:
+    serf.known += [node("other", 2), node("dead", 3, "failed")]
+    build("127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4").look()
+    assert [target for target, _ in serf.joins] == ["127.0.0.1:3", "127.0.0.1:4"]
+
+
+def test_a_target_that_answers_under_another_address_is_joined_once(serf: FakeSerf, build: Build, clock: Clock) -> None:
+    # Else every look would ask for the whole history again.
+    membership = build("gateway.invalid:9")
+    serf.known.append(node("behind the gateway", 2))
+    for _ in range(5):
+        membership.look()
+        clock.advance(JOIN_INTERVAL)
+    assert len(serf.joins) == 1
+
+
+def test_a_node_that_is_alone_again_joins_its_targets_and_the_peers_it_knew(
+    serf: FakeSerf, build: Build, clock: Clock
+) -> None:
+    membership = build("gateway.invalid:9")
+    serf.known.append(node("other", 2))
+    membership.look()
+    serf.known = [node("me", 1), node("other", 2, "failed")]
+    clock.advance(JOIN_INTERVAL)
+    membership.look()
+    assert serf.joins == [("gateway.invalid:9", False), ("gateway.invalid:9", True), ("127.0.0.1:2", True)]
+
+
+def test_a_node_in_company_leaves_former_peers_alone(serf: FakeSerf, build: Build, peers: Path) -> None:
+    peers.write_text('["127.0.0.1:7"]')
+    serf.known.append(node("other", 2))
+    build().look()
+    assert serf.joins == []
+
+
+def test_a_target_that_is_away_is_tried_again_but_not_at_every_look(
+    serf: FakeSerf, build: Build, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    serf.unreachable = {"127.0.0.1:2"}
+    membership = build("127.0.0.1:2")
+    for _ in range(4):
+        membership.look()
+        clock.advance(JOIN_INTERVAL / 2)
+    assert len(serf.joins) == 2
+    assert caplog.text.count("cannot join 127.0.0.1:2") == 1
+
+
+def test_a_complaint_that_was_over_is_made_again(
+    serf: FakeSerf, build: Build, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    membership = build("127.0.0.1:2")
+    for away in (True, False, True):
+        serf.unreachable = {"127.0.0.1:2"} if away else set()
+        clock.advance(JOIN_INTERVAL)
+        membership.look()
+    assert caplog.text.count("cannot join") == 2
+
+
+def test_the_peers_are_remembered_for_the_next_start(serf: FakeSerf, build: Build, peers: Path) -> None:
+    serf.known += [node("b", 3), node("a", 2), node("dead", 4, "failed")]
+    build().look()
+    assert json.loads(peers.read_text()) == ["127.0.0.1:2", "127.0.0.1:3"]
+    serf.known = [node("me", 1)]
+    build().look()
+    assert json.loads(peers.read_text()) == ["127.0.0.1:2", "127.0.0.1:3"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", "3", "\xff"])
+def test_a_spoilt_list_of_peers_is_as_good_as_none(serf: FakeSerf, build: Build, peers: Path, content: str) -> None:
+    peers.write_bytes(content.encode("latin-1"))
+    build("127.0.0.1:2").look()
+    assert serf.joins == [("127.0.0.1:2", False)]
+
+
+def test_tags_are_set_when_they_differ_and_only_then(serf: FakeSerf, build: Build) -> None:
+    membership = build()
+    membership.look()
+    assert serf.tags == {"mysql": "starting"}
+    serf.tags = {}
+    membership.look()
+    assert serf.tags == {}
+    build.tags = {"mysql": "ready"}
+    membership.look()
+    assert serf.tags == {"mysql": "ready"}
+
+
+def test_tags_are_put_back_after_serf_forgot_them(serf: FakeSerf, build: Build) -> None:
+    membership = build()
+    membership.look()
+    serf.known, serf.tags = [node("me", 1, tags={"role": "db"})], {}
+    membership.look()
+    assert serf.tags == {"mysql": "starting"}
+
+
+def test_tags_do_not_wait_for_a_join(serf: FakeSerf, build: Build) -> None:
+    serf.unreachable = {"127.0.0.1:2"}
+    build("127.0.0.1:2").look()
+    assert serf.tags == {"mysql": "starting"}
+
+
+def test_an_agent_that_is_away_is_complained_of_once_and_connected_to_again(
+    serf: FakeSerf, build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    membership = build()
+    membership.look()
+    serf.away = True
+    membership.look()
+    membership.look()
+    assert caplog.text.count("no Serf agent answers") == 1
+    serf.away = False
+    build.tags = {"mysql": "ready"}
+    membership.look()
+    assert serf.tags == {"mysql": "ready"}
+
+
+def test_a_state_folder_that_cannot_be_written_stops_neither_tags_nor_joins(
+    serf: FakeSerf, build: Build, peers: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    peers.mkdir()
+    serf.known.append(node("other", 2))
+    build("127.0.0.1:3").look()
+    assert (serf.tags, serf.joins) == ({"mysql": "starting"}, [("127.0.0.1:3", False)])
+    assert "Is a directory" in caplog.text
+
+
+def test_it_ends_when_told_and_closes_its_connection(serf: FakeSerf, build: Build) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=build().run, args=(stop,))
+    thread.start()
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    # Stopped before the first look, it never had a connection.
+    assert serf.closed <= 1

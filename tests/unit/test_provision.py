@@ -1,0 +1,123 @@
+"""Request -> effect -> outcome, for bare requests, against a server that records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from fakes import RecordingServer, Rows
+
+from dbhandler import sql
+from dbhandler.box import Keys
+from dbhandler.errors import ServerError, Unavailable
+from dbhandler.policy import Policy
+from dbhandler.provision import Outcome, Provisioner
+from dbhandler.registry import Registry
+from dbhandler.request import Request
+from dbhandler.sql import Statement
+
+Replies = Mapping[Statement, Rows | Exception]
+Build = Callable[..., tuple[Provisioner, RecordingServer]]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Makes the Provisioner under test and its server."""
+
+    def build(replies: Replies | None = None, policy: Policy | None = None) -> tuple[Provisioner, RecordingServer]:
+        server = RecordingServer(replies)
+        keys, registry = Keys(tmp_path / "key"), Registry(tmp_path / "registry")
+        rules = policy or Policy()
+        return Provisioner(server, rules, "mariadb", keys, registry, lambda: None), server  # type: ignore[arg-type]
+
+    return build
+
+
+def create(name: str, charset: str = "utf8mb4", collation: str | None = None) -> Statement:
+    return sql.create_database(name, charset, collation)
+
+
+def test_a_new_database_is_created(build: Build) -> None:
+    provisioner, server = build()
+    assert provisioner.create_all((Request("a"),)) == [Outcome("created", "a")]
+    assert server.executed == [create("a")]
+
+
+def test_an_existing_database_exists_and_stays_as_it_is(build: Build) -> None:
+    provisioner, server = build({create("a"): ServerError("exists", 1007)})
+    assert provisioner.create_all((Request("a"),)) == [Outcome("exists", "a")]
+    assert server.executed == [create("a")]
+
+
+def test_charset_and_collation_are_passed_on(build: Build) -> None:
+    provisioner, server = build()
+    provisioner.create_all((Request("a", charset="latin1", collation="latin1_bin"),))
+    assert server.executed == [create("a", "latin1", "latin1_bin")]
+
+
+def test_several_requests_have_one_outcome_each(build: Build) -> None:
+    provisioner, _ = build({create("b"): ServerError("exists", 1007)})
+    outcomes = provisioner.create_all((Request("a"), Request("b"), Request("c")))
+    assert [(outcome.database, outcome.status) for outcome in outcomes] == [
+        ("a", "created"), ("b", "exists"), ("c", "created"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["mysql", "a;b", "x; CREATE USER y", "../x"])
+def test_a_payload_with_one_forbidden_name_does_nothing_at_all(build: Build, name: str) -> None:
+    provisioner, server = build()
+    [outcome] = provisioner.create_all((Request("good"), Request(name)))
+    assert outcome.status == "invalid"
+    assert outcome.reason
+    assert server.executed == []
+
+
+@pytest.mark.parametrize(
+    ("errno", "rule"),
+    [
+        (1115, "this server does not know the character set: 'klingon / k_ci'"),
+        (1273, "this server does not know the collation: 'klingon / k_ci'"),
+        (1253, "the collation does not belong to the character set: 'klingon / k_ci'"),
+    ],
+)
+def test_a_charset_that_does_not_exist_is_invalid(build: Build, errno: int, rule: str) -> None:
+    provisioner, _ = build({create("a", "klingon", "k_ci"): ServerError("no", errno)})
+    assert provisioner.create_all((Request("a", None, "klingon", "k_ci"),)) == [Outcome("invalid", "a", reason=rule)]
+
+
+def test_what_the_server_refuses_is_failed_and_the_next_is_served(build: Build) -> None:
+    provisioner, _ = build({create("a"): ServerError("the database server refused (error 3)", 3)})
+    refused, made = provisioner.create_all((Request("a"), Request("b")))
+    assert refused == Outcome("failed", "a", reason="the database server refused (error 3)")
+    assert made == Outcome("created", "b")
+
+
+def test_a_server_that_is_away_is_the_callers_matter(build: Build) -> None:
+    provisioner, _ = build({create("b"): Unavailable("away")})
+    with pytest.raises(Unavailable):
+        provisioner.create_all((Request("a"), Request("b")))
+
+
+def test_with_quoting_even_a_permissive_pattern_makes_one_database_of_that_name(build: Build) -> None:
+    name = "x`; DROP DATABASE y; %s"
+    provisioner, server = build(policy=Policy(name_pattern=re.compile(".*")))
+    assert provisioner.create_all((Request(name),)) == [Outcome("created", name)]
+    assert server.executed[0].text == "CREATE DATABASE `x``; DROP DATABASE y; %%s` CHARACTER SET %s"
+
+
+def test_the_owners_quota_is_kept_for_new_databases_only(build: Build) -> None:
+    replies: Replies = {sql.databases(): [("a",), ("b",)], create("a"): ServerError("exists", 1007)}
+    provisioner, server = build(replies, Policy(max_databases=2))
+    old, new = provisioner.create_all((Request("a"), Request("c")))
+    assert old.status == "exists"
+    assert (new.status, create("c") in server.executed) == ("denied", False)
+    assert "DBHANDLER_MAX_DATABASES" in str(new.reason)
+
+
+def test_asked_twice_for_the_same_nothing_changes(build: Build) -> None:
+    provisioner, server = build()
+    provisioner.create_all((Request("a"),))
+    server.replies[create("a")] = ServerError("exists", 1007)
+    assert provisioner.create_all((Request("a"),)) == [Outcome("exists", "a")]

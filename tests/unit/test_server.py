@@ -1,0 +1,167 @@
+"""The driver's errors become ours, and no secret leaves with them. The driver's `connect` is the one thing replaced."""
+
+from __future__ import annotations
+
+import traceback
+
+import pymysql
+import pytest
+from fakes import Clock
+
+from dbhandler.errors import DbHandlerError, ServerError, Unavailable
+from dbhandler.server import Server
+from dbhandler.sql import Statement, create_user
+
+QUESTION = Statement("SELECT %s", (1,))
+
+
+class Driver:
+    """Stands for pymysql.connect, its connections and their cursors: raises what it is told, once each."""
+
+    def __init__(self) -> None:
+        self.errors: list[Exception | None] = []
+        self.refusals: list[Exception | None] = []
+        self.connects: list[dict[str, object]] = []
+        self.executed: list[tuple[str, object]] = []
+        self.closed = 0
+
+    def connect(self, **options: object) -> Driver:
+        self.connects.append(options)
+        if self.refusals and (error := self.refusals.pop(0)):
+            raise error
+        return self
+
+    def cursor(self) -> Driver:
+        return self
+
+    def __enter__(self) -> Driver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def execute(self, text: str, values: object) -> None:
+        self.executed.append((text, values))
+        if self.errors and (error := self.errors.pop(0)):
+            raise error
+
+    def fetchall(self) -> tuple[tuple[int]]:
+        return ((1,),)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
+    driver = Driver()
+    monkeypatch.setattr(pymysql, "connect", driver.connect)
+    return driver
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server("/run/mysqld.sock", "mysql")
+
+
+def error_of(server: Server, statement: Statement = QUESTION) -> DbHandlerError:
+    with pytest.raises(DbHandlerError) as caught:
+        server.execute(statement)
+    return caught.value
+
+
+def test_one_connection_serves_all_statements(driver: Driver, server: Server) -> None:
+    assert server.execute(QUESTION) == [(1,)]
+    assert server.execute(QUESTION) == [(1,)]
+    assert len(driver.connects) == 1
+    assert driver.executed == [("SELECT %s", (1,))] * 2
+
+
+def test_a_connection_commits_by_itself_and_waits_for_nothing_for_ever(driver: Driver, server: Server) -> None:
+    server.execute(QUESTION)
+    [options] = driver.connects
+    assert options["autocommit"] is True
+    assert all(options[name] for name in ("connect_timeout", "read_timeout", "write_timeout"))
+    assert options["unix_socket"] == "/run/mysqld.sock"
+
+
+@pytest.mark.parametrize("errno", [2002, 2003, 2006, 2013, 0])
+def test_a_lost_connection_is_unavailable_and_opened_anew(driver: Driver, server: Server, errno: int) -> None:
+    driver.errors = [pymysql.err.OperationalError(errno, "gone"), None]
+    assert isinstance(error_of(server), Unavailable)
+    assert driver.closed == 1
+    assert server.execute(QUESTION) == [(1,)]
+    assert len(driver.connects) == 2
+
+
+@pytest.mark.parametrize("error", [pymysql.err.InterfaceError("x"), ConnectionRefusedError(111, "no"), TimeoutError()])
+def test_what_the_driver_lets_through_is_unavailable(driver: Driver, server: Server, error: Exception) -> None:
+    driver.refusals = [error]
+    assert isinstance(error_of(server), Unavailable)
+
+
+@pytest.mark.parametrize("errno", [1021, 1040, 1053, 1205, 1213, 1290, 1317, 1836, 28])
+def test_what_passes_by_itself_is_unavailable(driver: Driver, server: Server, errno: int) -> None:
+    driver.errors = [pymysql.err.OperationalError(errno, "later")]
+    error = error_of(server)
+    assert isinstance(error, Unavailable)
+    assert f"error {errno}" in str(error)
+
+
+@pytest.mark.parametrize("errno", [1007, 1044, 1064, 1115, 1273, 1396])
+def test_what_does_not_pass_is_refused_with_its_number(driver: Driver, server: Server, errno: int) -> None:
+    driver.errors = [pymysql.err.ProgrammingError(errno, "never")]
+    error = error_of(server)
+    assert isinstance(error, ServerError)
+    assert error.errno == errno
+    assert f"error {errno}" in str(error)
+    assert driver.closed == 0
+
+
+@pytest.mark.parametrize("errno", [1064, 1396, 1040, 2013])
+def test_a_statement_with_a_password_leaves_no_trace_of_it(driver: Driver, server: Server, errno: int) -> None:
+    driver.errors = [pymysql.err.ProgrammingError(errno, "near 'IDENTIFIED BY hunter2'")]
+    error = error_of(server, create_user("u", "hunter2"))
+    assert "hunter2" not in str(error)
+    assert "hunter2" not in "".join(traceback.format_exception(error))
+    assert f"error {errno}" in str(error)
+
+
+def test_a_login_that_fails_leaves_no_trace_of_its_password(driver: Driver) -> None:
+    driver.refusals = [pymysql.err.OperationalError(1045, "Access denied (using hunter2)")]
+    visitor = Server("/s", "u", "hunter2")
+    with pytest.raises(ServerError) as caught:
+        visitor.connect()
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_other_statements_tell_the_servers_own_words(driver: Driver, server: Server) -> None:
+    driver.errors = [pymysql.err.ProgrammingError(1115, "Unknown character set: 'klingon'")]
+    assert "Unknown character set: 'klingon'" in str(error_of(server))
+
+
+def test_a_defect_of_ours_is_no_error_of_the_servers(driver: Driver, server: Server) -> None:
+    driver.errors = [KeyError("x")]
+    with pytest.raises(KeyError):
+        server.execute(QUESTION)
+
+
+def test_it_waits_until_the_server_answers(driver: Driver, server: Server, clock: Clock) -> None:
+    away = pymysql.err.OperationalError(2002, "no socket")
+    driver.refusals = [away, away, None]
+    server.wait_until_ready(60, clock, clock.advance)
+    assert len(driver.connects) == 3
+
+
+def test_it_waits_no_longer_than_told(driver: Driver, server: Server, clock: Clock) -> None:
+    driver.refusals = [pymysql.err.OperationalError(2002, "no socket")] * 10_000
+    began = clock()
+    with pytest.raises(Unavailable):
+        server.wait_until_ready(60, clock, clock.advance)
+    assert 60 <= clock() - began < 61
+
+
+def test_a_server_that_refuses_is_not_waited_for(driver: Driver, server: Server, clock: Clock) -> None:
+    driver.refusals = [pymysql.err.OperationalError(1045, "Access denied")]
+    with pytest.raises(ServerError):
+        server.wait_until_ready(60, clock, clock.advance)

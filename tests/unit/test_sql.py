@@ -1,0 +1,72 @@
+"""Quoting and statements, read back as the driver and the server read them."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbhandler import sql
+
+any_name = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=64)
+
+
+def sent(text: str) -> str:
+    """What the driver sends: it always formats, and `%%` becomes `%`."""
+    return text % ()
+
+
+def granted(name: str) -> str:
+    """The database in a GRANT as the server reads it."""
+    statement = sql.grant_database(sql.grant_pattern(name), "user")
+    text = statement.text % tuple("?" for _ in statement.values)
+    return unquoted(text.removeprefix("GRANT ALL PRIVILEGES ON ").removesuffix(".* TO ?@?"))
+
+
+def unquoted(quoted: str) -> str:
+    """The server's reading of one quoted identifier that has to be the whole text."""
+    assert re.fullmatch(r"`(?:[^`]|``)*`", quoted, re.DOTALL)
+    return quoted[1:-1].replace("``", "`")
+
+
+def wildcard(pattern: str) -> re.Pattern[str]:
+    """The server's reading of the database in a GRANT, as a regular expression."""
+    signs = {"_": ".", "%": ".*"}
+    parts = re.findall(r"\\.|[^\\]", pattern, re.DOTALL)
+    return re.compile("".join(signs.get(part) or re.escape(part[-1]) for part in parts), re.DOTALL)
+
+
+@given(any_name)
+def test_an_identifier_is_read_back_as_it_was(name: str) -> None:
+    assert unquoted(sent(sql.identifier(name))) == name
+
+
+@given(any_name)
+def test_a_grant_pattern_means_its_own_database(name: str) -> None:
+    assert wildcard(granted(name)).fullmatch(name)
+
+
+@given(st.text("ab_%\\`", min_size=1, max_size=6), st.text("abx_%\\`", min_size=1, max_size=6))
+def test_a_grant_pattern_means_no_other_database(name: str, other: str) -> None:
+    assert bool(wildcard(granted(name)).fullmatch(other)) == (name == other)
+
+
+@given(any_name, st.sampled_from([None, "utf8mb4_bin"]))
+def test_the_only_placeholders_of_create_database_are_those_of_its_values(name: str, collation: str | None) -> None:
+    statement = sql.create_database(name, "utf8mb4", collation)
+    text = statement.text % tuple("?" for _ in statement.values)
+    assert text.startswith("CREATE DATABASE `")
+    assert text.endswith("` CHARACTER SET ?" + (" COLLATE ?" if collation else ""))
+
+
+def test_create_database_says_no_if_not_exists() -> None:
+    # The server's error 1007 is the only way to know, without a race, who made a database.
+    assert "IF NOT EXISTS" not in sql.create_database("a", "utf8mb4", None).text
+
+
+def test_names_and_passwords_of_accounts_are_values_never_text() -> None:
+    statement = sql.create_user("user'x", "pass'word")
+    assert statement.values == ("user'x", "%", "pass'word")
+    assert "'" not in statement.text
+    assert statement.secret

@@ -1,0 +1,154 @@
+"""Filling a data directory from the template; baking one is tried with a real server elsewhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dbhandler import template
+from dbhandler.errors import DbHandlerError
+
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A template with a table, a mostly empty file and a name like those of MySQL's redo log."""
+    source = tmp_path / "source"
+    (source / "mysql").mkdir(parents=True)
+    (source / "mysql" / "user.MAD").write_bytes(b"accounts")
+    (source / "#ib_redo1").write_bytes(b"log")
+    (source / "ibdata1").write_bytes(b"head" + bytes(4 * MEBIBYTE))
+    template._pack(source, tmp_path / "template.tar")
+    return tmp_path / "template.tar"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+FILLED = {"mysql/user.MAD": b"accounts", "#ib_redo1": b"log", "ibdata1": b"head" + bytes(4 * MEBIBYTE)}
+
+
+def test_an_empty_directory_is_filled_and_private(data_dir: Path, archive: Path) -> None:
+    assert template.fill(data_dir, archive)
+    assert content(data_dir) == FILLED
+    assert data_dir.stat().st_mode & 0o777 == 0o700
+
+
+def test_zeroes_are_neither_in_the_archive_nor_on_the_disk(data_dir: Path, archive: Path) -> None:
+    template.fill(data_dir, archive)
+    assert archive.stat().st_size < MEBIBYTE
+    assert (data_dir / "ibdata1").stat().st_blocks * 512 < MEBIBYTE
+
+
+def test_a_file_system_of_its_own_counts_as_empty(data_dir: Path, archive: Path) -> None:
+    (data_dir / "lost+found").mkdir()
+    (data_dir / "lost+found").chmod(0)
+    assert template.fill(data_dir, archive)
+    assert content(data_dir) == FILLED
+
+
+@pytest.mark.parametrize("name", ["mysql", "ibdata1"])
+def test_a_servers_data_is_left_alone(data_dir: Path, archive: Path, name: str) -> None:
+    (data_dir / name).mkdir()
+    (data_dir / "shop.txt").write_bytes(b"mine")
+    assert not template.fill(data_dir, archive)
+    assert content(data_dir) == {"shop.txt": b"mine"}
+    assert data_dir.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_directory_of_something_else_is_refused_by_name_and_left_alone(data_dir: Path, archive: Path) -> None:
+    (data_dir / "letters.txt").write_bytes(b"mine")
+    with pytest.raises(DbHandlerError, match=f"{data_dir} .*'letters.txt'"):
+        template.fill(data_dir, archive)
+    assert content(data_dir) == {"letters.txt": b"mine"}
+
+
+def test_what_a_kill_left_half_done_is_begun_again(data_dir: Path, archive: Path) -> None:
+    (data_dir / template.MARKER).touch()
+    (data_dir / "mysql" / "deep").mkdir(parents=True)
+    (data_dir / "mysql" / "deep" / "half").write_bytes(b"half")
+    (data_dir / "ibdata1").write_bytes(b"he")
+    (data_dir / "dangling").symlink_to("nowhere")
+    assert template.fill(data_dir, archive)
+    assert content(data_dir) == FILLED
+
+
+@pytest.mark.parametrize("killed_in", ["_empty", "_run", "_sync_all"])
+def test_the_next_call_fills_from_the_start_wherever_the_last_one_died(
+    data_dir: Path, archive: Path, monkeypatch: pytest.MonkeyPatch, killed_in: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    done = getattr(template, killed_in)
+
+    def die(*arguments: object) -> None:
+        done(*arguments)
+        raise Killed
+
+    (data_dir / template.MARKER).touch()
+    (data_dir / "stale").touch()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(template, killed_in, die)
+        template.fill(data_dir, archive)
+    assert (data_dir / template.MARKER).exists()
+    (data_dir / "ibdata1").write_bytes(b"torn")
+    assert template.fill(data_dir, archive)
+    assert content(data_dir) == FILLED
+
+
+def test_everything_is_durable_before_the_marker_goes(
+    data_dir: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, bool]] = []
+
+    def note(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((str(path.relative_to(data_dir)), (data_dir / template.MARKER).exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    template.fill(data_dir, archive)
+    assert synced[0] == (".", True)
+    assert {name for name, marked in synced if marked} >= {".", "mysql", *FILLED}
+    assert [name for name, marked in synced if not marked] == ["."]
+
+
+def test_a_broken_template_is_an_error_and_the_next_start_tries_again(data_dir: Path, archive: Path) -> None:
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: len(whole) // 2 + 7])
+    with pytest.raises(DbHandlerError, match="tar failed"):
+        template.fill(data_dir, archive)
+    archive.write_bytes(whole)
+    assert template.fill(data_dir, archive)
+    assert content(data_dir) == FILLED
+
+
+def test_a_missing_directory_is_an_error_that_names_it(tmp_path: Path, archive: Path) -> None:
+    with pytest.raises(DbHandlerError, match="nowhere"):
+        template.fill(tmp_path / "nowhere", archive)
+
+
+def test_a_tool_that_hangs_or_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "TIMEOUT", 0.05)
+    with pytest.raises(DbHandlerError, match="sleep has not finished"):
+        template._run(["sleep", "5"])
+    with pytest.raises(DbHandlerError, match="no-such-tool cannot be run"):
+        template._run(["no-such-tool"])
+
+
+def test_a_user_name_that_would_end_its_quotes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a tool was run"))
+    with pytest.raises(DbHandlerError, match="no user name"):
+        template.bake("mysql", tmp_path / "x.tar", "a'@'%")

@@ -1,0 +1,171 @@
+"""queries.py: what the agent does with payloads and queries, and the one line it logs for each request."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakes import Clock, RecordingServer
+
+from dbhandler import sql
+from dbhandler.errors import DbHandlerError, ServerError, Unavailable
+from dbhandler.provision import Outcome
+from dbhandler.queries import Queries, Worker
+from dbhandler.registry import Registry
+from dbhandler.request import Request
+from dbhandler.spool import Spool
+from dbhandler.watch import ServerWatch
+
+
+class FakeProvisioner:
+    """Answers with what a test sets; takes its time by a clock that stands still otherwise."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.asked: list[Request] = []
+        self.outcomes: list[Outcome] = []
+        self.error: Exception | None = None
+        self._clock = clock
+
+    def create_all(self, requests: tuple[Request, ...], ltime: int = 0) -> list[Outcome]:
+        self.asked += requests
+        self._clock.advance(0.004)
+        if self.error:
+            raise self.error
+        return self.outcomes or [Outcome("created", request.database) for request in requests]
+
+
+@pytest.fixture
+def provisioner(clock: Clock) -> FakeProvisioner:
+    return FakeProvisioner(clock)
+
+
+@pytest.fixture
+def worker(provisioner: FakeProvisioner, clock: Clock) -> Worker:
+    return Worker(provisioner, None, clock)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def ask(worker: Worker, tmp_path: Path) -> Callable[[str, bytes], dict[str, object]]:
+    """Asks the Queries under test and decodes the answer."""
+    server = RecordingServer({sql.database_exists("there"): [(1,)]})
+    watch = ServerWatch(server, "mariadb", "admin")  # type: ignore[arg-type]
+    registry, spool = Registry(tmp_path / "registry"), Spool(str(tmp_path))
+    whereabouts = {"host": "10.0.0.1", "port": 3306}
+    queries = Queries(worker, server, watch, registry, spool, lambda: whereabouts)  # type: ignore[arg-type]
+
+    def ask(name: str, payload: bytes) -> dict[str, object]:
+        line = queries.answer(name, payload)
+        assert line.count(b"\n") == 1
+        return dict(json.loads(line))
+
+    return ask
+
+
+def test_a_request_is_one_log_line_with_what_was_asked_what_happened_and_how_long_it_took(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker.create(b"wordpress", "event create_db #7:")
+    assert caplog.record_tuples == [
+        ("dbhandler.queries", logging.INFO, "event create_db #7: 'wordpress' created in 4.0 ms")
+    ]
+
+
+def test_each_name_of_a_payload_has_its_line(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    worker.create(b"a b", "event:")
+    assert caplog.messages == ["event: 'a' created in 2.0 ms", "event: 'b' created in 2.0 ms"]
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [("invalid", logging.WARNING), ("denied", logging.WARNING), ("failed", logging.ERROR)]
+)
+def test_a_refusal_is_told_with_its_reason(
+    worker: Worker, provisioner: FakeProvisioner, caplog: pytest.LogCaptureFixture, status: str, level: int
+) -> None:
+    provisioner.outcomes = [Outcome(status, "a", reason="a rule")]
+    worker.create(b"a", "event:")
+    assert caplog.record_tuples == [("dbhandler.queries", level, f"event: 'a' {status} in 4.0 ms: a rule")]
+
+
+def test_an_account_is_named_and_existing_is_no_warning(
+    worker: Worker, provisioner: FakeProvisioner, caplog: pytest.LogCaptureFixture
+) -> None:
+    provisioner.outcomes = [Outcome("exists", "a", "u")]
+    worker.create(b"a", "event:")
+    assert caplog.record_tuples == [("dbhandler.queries", logging.INFO, "event: 'a' exists for account 'u' in 4.0 ms")]
+
+
+@pytest.mark.parametrize("payload", [b"", b" \n", b"a\0", b"\xff", b"x" * 65, b"x" * 70_000, b"{", b'{"x": 1}'])
+def test_a_payload_that_breaks_a_rule_is_one_warning_and_reaches_nothing(
+    worker: Worker, provisioner: FakeProvisioner, caplog: pytest.LogCaptureFixture, payload: bytes
+) -> None:
+    [outcome] = worker.create(payload, "event create_db #7:")
+    assert (outcome.status, provisioner.asked) == ("invalid", [])
+    [record] = caplog.records
+    assert record.getMessage().startswith("event create_db #7: invalid in ")
+    assert record.getMessage().endswith(f": {outcome.reason}")
+
+
+def test_a_server_that_is_away_is_the_callers_matter_and_no_line(
+    worker: Worker, provisioner: FakeProvisioner, caplog: pytest.LogCaptureFixture
+) -> None:
+    provisioner.error = Unavailable("away")
+    with pytest.raises(Unavailable):
+        worker.create(b"a", "event:")
+    assert caplog.messages == []
+
+
+def test_a_query_is_answered_with_the_outcome_and_the_whereabouts(
+    ask: Callable[[str, bytes], dict[str, object]],
+) -> None:
+    assert ask("create_db", b"a") == {"status": "created", "database": "a", "host": "10.0.0.1", "port": 3306}
+
+
+def test_of_several_names_the_one_that_was_refused_is_the_answer(
+    ask: Callable[[str, bytes], dict[str, object]], provisioner: FakeProvisioner
+) -> None:
+    provisioner.outcomes = [Outcome("created", "a"), Outcome("failed", "b", reason="disk"), Outcome("created", "c")]
+    answer = ask("create_db", b"a b c")
+    assert (answer["status"], answer["database"], answer["reason"]) == ("failed", "b", "disk")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Unavailable("away"), "unavailable"), (ServerError("no", 1), "failed"), (OSError(), "unavail")],
+)
+def test_a_query_is_always_answered(
+    ask: Callable[[str, bytes], dict[str, object]], provisioner: FakeProvisioner, error: Exception, status: str
+) -> None:
+    provisioner.error = error
+    answer = ask("create_db", b"a")
+    assert str(answer["status"]).startswith(status)
+    assert answer["reason"]
+
+
+@pytest.mark.parametrize("name", ["", "drop_everything", "__init__", "answer", "_create", "\x00\x1b[2J", "x" * 10_000])
+def test_an_unknown_query_is_invalid_and_looked_up_nowhere(
+    ask: Callable[[str, bytes], dict[str, object]], provisioner: FakeProvisioner, name: str
+) -> None:
+    answer = ask(name, b"a")
+    assert answer["status"] == "invalid"
+    assert str(answer["reason"]).startswith("unknown query ")
+    assert provisioner.asked == []
+
+
+def test_an_invalid_payload_is_an_invalid_answer(ask: Callable[[str, bytes], dict[str, object]]) -> None:
+    assert ask("create_db", b"\xff")["status"] == "invalid"
+
+
+def test_whether_a_database_is_here_can_be_asked(ask: Callable[[str, bytes], dict[str, object]]) -> None:
+    assert ask("find_db", b"there")["status"] == "exists"
+    assert ask("find_db", b"elsewhere")["status"] == "absent"
+    assert ask("find_db", b"one two")["status"] == "invalid"
+
+
+def test_errors_of_ours_all_have_a_status() -> None:
+    # Whoever adds a kind of error has to say what is answered for it.
+    assert {kind.__name__ for kind in DbHandlerError.__subclasses__()} == {
+        "ConfigError", "Denied", "InvalidRequest", "ServerError", "Unavailable",
+    }  # fmt: skip
