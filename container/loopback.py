@@ -245,7 +245,9 @@ class DatabaseNode(SerfNode):
     def supervisor(self) -> Any:
         """supervisord's own commands, as supervisorctl sends them."""
         address = f"unix://{self.environ['DBHANDLER_RUN_DIR']}/supervisor.sock"
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", SupervisorTransport(serverurl=address)).supervisor
+        return xmlrpc.client.ServerProxy(
+            "http://127.0.0.1", SupervisorTransport("dbhandler", "dbhandler", address)
+        ).supervisor
 
     def stop_program(self, program: str) -> None:
         """Stops one of supervisord's programs and waits for its end."""

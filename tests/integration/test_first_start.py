@@ -40,7 +40,7 @@ def test_the_banner_comes_once_and_its_password_opens_everything(node: DatabaseN
 
 def test_nobody_else_gets_in_over_tcp(node: DatabaseNode) -> None:
     for user in ("root", "mysql", "admin", ""):
-        with pytest.raises(pymysql.err.OperationalError, match="Access denied|not allowed|is not loaded"):
+        with pytest.raises(pymysql.err.OperationalError, match=r"Access denied|not allowed|is not loaded"):
             node.login(user, "")
 
 

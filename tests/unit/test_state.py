@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from dbhandler.errors import DbHandlerError
+from dbhandler.state import State, StateFile
+
+STATE = State("shop", "clerk", "secret password", key="k")
+
+
+def test_a_state_comes_back_from_a_private_file(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "state.json"
+    StateFile(path).save(STATE)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert StateFile(path).load() == STATE
+
+
+def test_no_file_is_no_state(tmp_path: Path) -> None:
+    assert StateFile(tmp_path / "absent").load() is None
+    assert StateFile(None).load() is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"database": 1}', '{"database": "a"}', '{"x": "y"}', "\x00"])
+def test_a_foreign_file_is_refused_and_kept(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "state"
+    path.write_text(content)
+    with pytest.raises(DbHandlerError, match="not written by dbhandler-request"):
+        StateFile(path).load()
+    assert path.read_text() == content
+
+
+def test_an_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DbHandlerError, match="cannot be written"):
+        StateFile(tmp_path / "file" / "state").save(STATE)
+
+
+def test_the_repr_keeps_the_password() -> None:
+    assert STATE.password not in repr(STATE)
