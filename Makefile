@@ -22,7 +22,7 @@ ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image
 	@$(BIN)/python container/demo.py containers
 else
-	@container/need mariadbd:mariadb-server-core mariadb:mariadb-client-core serf:serf
+	@container/need mariadbd:mariadb-server-core mariadb:mariadb-client-core serf:serf openssl:openssl
 	@$(BIN)/python container/demo.py loopback
 endif
 
@@ -37,7 +37,8 @@ test-unit: setup ## tests without a server
 	$(BIN)/pytest -q tests/unit
 
 test-integration: setup ## real mysqld, Serf and supervisord on loopback
-	@container/need mariadbd:mariadb-server-core mariadb:mariadb-client-core serf:serf
+	@container/need mariadbd:mariadb-server-core mariadb:mariadb-client-core serf:serf openssl:openssl \
+		mariadb-dump:mariadb-client
 	$(BIN)/pytest -q tests/integration
 
 test-image: setup ## real containers, both engines

@@ -202,7 +202,15 @@ class DatabaseNode(SerfNode):
 
     def sql(self, text: str) -> list[list[str]]:
         """Rows of a statement run as the server's root through the socket."""
-        command = ["mariadb", f"--socket={self.socket}", "--batch", "--skip-column-names", "-e", text]
+        command = [
+            "mariadb",
+            f"--socket={self.socket}",
+            "--default-character-set=utf8mb4",
+            "--batch",
+            "--skip-column-names",
+            "-e",
+            text,
+        ]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
         return [line.split("\t") for line in done.stdout.splitlines()]
 
@@ -210,6 +218,12 @@ class DatabaseNode(SerfNode):
         """The databases that are not the server's own."""
         system = {"mysql", "sys", "information_schema", "performance_schema"}
         return {name for (name,) in self.sql("SHOW DATABASES")} - system
+
+    def holds(self, *names: str) -> bool:
+        """Are all these databases there? False while the server is away."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return set(names) <= self.databases()
+        return False
 
     def login(self, user: str, password: str, text: str = "SELECT 1") -> list[tuple[object, ...]]:
         """Rows of a statement run over TCP, as an application does. Raises pymysql.err.Error."""
@@ -261,9 +275,15 @@ class DatabaseNode(SerfNode):
         """The process id of one of supervisord's programs, 0 while it does not run."""
         return int(self.supervisor.getProcessInfo(f"dbhandler:{program}")["pid"])
 
-    def spooled(self) -> int:
-        """How many events wait in the spool."""
-        return len(Spool(f"{self.environ['DBHANDLER_STATE_DIR']}/spool").entries())
+    def spooled(self) -> set[str]:
+        """The payloads of the events that wait in the spool."""
+        spool = Spool(f"{self.environ['DBHANDLER_STATE_DIR']}/spool")
+        found = set()
+        for entry in spool.entries():
+            # The agent may be faster.
+            with contextlib.suppress(FileNotFoundError):
+                found.add(spool.read(entry).decode(errors="replace").strip())
+        return found
 
     def banner_password(self) -> str | None:
         """The password of the last banner in the log, if one was printed."""

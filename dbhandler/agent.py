@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dbhandler import log, paths
 from dbhandler.box import Keys
-from dbhandler.config import RPC_PORT, Config, SerfSettings
+from dbhandler.config import RPC_PORT, Config, SerfSettings, socket_user
 from dbhandler.drain import SpoolDrain
 from dbhandler.errors import DbHandlerError
 from dbhandler.lifecycle import Lifecycle
@@ -25,7 +25,7 @@ from dbhandler.provision import Provisioner
 from dbhandler.queries import Queries, Worker
 from dbhandler.registry import Registry
 from dbhandler.serf import Serf, split_address
-from dbhandler.server import Server, agent_server, socket_user
+from dbhandler.server import Server, agent_server
 from dbhandler.spool import MAX_PAYLOAD, Spool
 from dbhandler.trash import Trash, dump_command
 from dbhandler.watch import ServerWatch

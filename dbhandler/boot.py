@@ -1,11 +1,11 @@
-"""dbhandler-entrypoint and dbhandler-mysqld: from `docker run` to a running server."""
+"""dbhandler-entrypoint: from `docker run` to supervisord over a data directory that is ready to be served."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pwd
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from dbhandler import files, log, paths, template
-from dbhandler.config import ENGINES, SECRETS, Config, read_setting
+from dbhandler import files, log, paths, template, tls
+from dbhandler.config import ENGINES, SECRETS, Config, read_setting, socket_user
 from dbhandler.errors import DbHandlerError
-from dbhandler.server import socket_user
 
 logger = logging.getLogger(__name__)
 
 EX_CONFIG = 78
-ARGUMENTS = "DBHANDLER_MYSQLD_ARGUMENTS"
-"""Carries the arguments for mysqld, as a JSON list, from the entry point to dbhandler-mysqld."""
+COMMAND = "DBHANDLER_MYSQLD"
+"""Carries the server's command line, quoted as for a shell, to supervisord.conf: no process of ours stands between
+supervisord and the server, neither at its start nor for its signals."""
 
 
 def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -36,26 +36,12 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
         config = Config.from_environ(environ)
         secrets = {name: value for name in SECRETS if (value := read_setting(environ, name))}
         _prepare_folders(config, paths.spool_dir(environ))
+        _prepare_data(config)
         environ |= _own_environment(config, argv)
         environ = hand_over_secrets(environ, secrets, config.run_dir / "secrets")
         _exec(["dbhandler-supervise", "-n", "-c", str(config.supervisord_conf)], environ)
     except (DbHandlerError, OSError) as error:
         logger.error("%s", error)
-        return EX_CONFIG
-
-
-def mysqld(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
-    """Fills an empty data directory and becomes the database server; returns on failure only."""
-    environ = os.environ if environ is None else environ
-    log.configure()
-    try:
-        config = Config.from_environ(environ)
-        if template.fill(config.data_dir, config.template):
-            logger.info("the data directory was empty: filled from the template of this image")
-        given = json.loads(environ.get(ARGUMENTS) or "[]") + list(sys.argv[1:] if argv is None else argv)
-        _exec(server_command(config, given), dict(environ))
-    except (DbHandlerError, OSError) as error:
-        logger.error("mysqld cannot start: %s", error)
         return EX_CONFIG
 
 
@@ -72,8 +58,9 @@ def server_command(config: Config, given: Sequence[str]) -> list[str]:
     command = [ENGINES[config.engine]]
     if config.defaults_file:
         command.append(f"--defaults-file={config.defaults_file}")
-    own = [f"--datadir={config.data_dir}", f"--socket={config.socket}", f"--user={socket_user()}"]
-    return command + own + [argument for argument in given if argument not in ENGINES.values()]
+    command += [f"--datadir={config.data_dir}", f"--socket={config.socket}", f"--user={socket_user()}"]
+    command += tls.options(config.data_dir) if config.engine == "mariadb" else []
+    return command + [argument for argument in given if argument not in ENGINES.values()]
 
 
 def hand_over_secrets(environ: Mapping[str, str], secrets: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -98,7 +85,7 @@ def _own_environment(config: Config, argv: Sequence[str]) -> dict[str, str]:
         "DBHANDLER_RUN_DIR": str(config.run_dir),
         "DBHANDLER_SOCKET": str(config.socket),
         "HOME": str(config.state_dir),
-        ARGUMENTS: json.dumps(list(argv)),
+        COMMAND: shlex.join(server_command(config, argv)),
         **_named_user(config.run_dir),
     }
 
@@ -109,8 +96,18 @@ def _prepare_folders(config: Config, spool: str) -> None:
     for folder in (*volumes, *disposable):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if config.os_user and os.geteuid() == 0:
+        # The image leaves them open for `docker run --user`; here their owner is known.
+        for folder in (*volumes, *disposable):
+            folder.chmod(0o755 if folder == config.socket.parent else 0o700)
         _become(config.os_user, volumes + disposable)
     Path(spool).mkdir(mode=0o700, exist_ok=True)
+
+
+def _prepare_data(config: Config) -> None:
+    if template.fill(config.data_dir, config.template):
+        logger.info("the data directory was empty: filled from the template of this image")
+    if config.engine == "mariadb":
+        tls.ensure_key(config.data_dir)
 
 
 def _become(user: str, folders: Sequence[Path]) -> None:

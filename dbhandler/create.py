@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 from dbhandler import paths
@@ -74,7 +75,8 @@ def _wake(fifo: str) -> None:
 
 
 def _complain(environ: Mapping[str, str], sentence: str) -> None:
-    line = f"dbhandler-create: {sentence}\n"
+    # The form of log.py, which is too slow to import here.
+    line = f"{time.strftime('%Y-%m-%d %H:%M:%S+00:00', time.gmtime())} [ERROR] [dbhandler]: {sentence}\n"
     sys.stderr.write(line)
     # Serf shows a handler's output at DEBUG only; dbhandler-serf names the container's log here.
     if log := environ.get("DBHANDLER_LOG"):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pymysql
 
-from dbhandler.config import Config
+from dbhandler.config import Config, socket_user
 from dbhandler.errors import DbHandlerError, ServerError, Unavailable
 from dbhandler.sql import Statement
 
@@ -122,11 +120,6 @@ class Server:
 def agent_server(config: Config, timeout: float = STATEMENT_TIMEOUT) -> Server:
     """The server of this container, through the socket account that is named after our operating system user."""
     return Server(str(config.socket), socket_user(), timeout=timeout)
-
-
-def socket_user() -> str:
-    """The name of the operating system user, which is the name of our socket account, too."""
-    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 @contextmanager

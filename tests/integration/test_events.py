@@ -60,7 +60,7 @@ def node(cluster: Cluster, peer: SerfNode) -> DatabaseNode:
 
 
 def wait_for_database(node: DatabaseNode, *names: str) -> None:
-    wait_for(f"the databases {names}", lambda: set(names) <= node.databases())
+    wait_for(f"the databases {names}", lambda: node.holds(*names))
 
 
 def logged(node: DatabaseNode, begin: int) -> list[str]:

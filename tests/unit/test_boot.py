@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from dbhandler import boot
-from dbhandler.config import SECRETS, Config
-from dbhandler.server import socket_user
+from dbhandler.config import SECRETS, Config, socket_user
+from dbhandler.errors import DbHandlerError
 
 
 class Executed(Exception):
@@ -32,6 +32,9 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     (tmp_path / "bin").mkdir()
     for name in ("dbhandler-supervise", "mariadbd", "sh"):
         (tmp_path / "bin" / name).touch(0o755)
+    # What a server has written already: nothing to fill.
+    monkeypatch.setattr("dbhandler.template.fill", lambda *_: False)
+    monkeypatch.setattr("dbhandler.tls.ensure_key", lambda *_: None)
     return {
         "PATH": str(tmp_path / "bin"),
         "DBHANDLER_ENGINE": "mariadb",
@@ -75,6 +78,8 @@ def test_the_servers_command_line_ends_with_what_was_given(environ: dict[str, st
         f"--datadir={config.data_dir}",
         f"--socket={config.socket}",
         f"--user={socket_user()}",
+        f"--ssl-key={config.data_dir}/server-key.pem",
+        f"--ssl-cert={config.data_dir}/server-cert.pem",
         "--datadir=/x",
         "-v",
     ]
@@ -83,7 +88,8 @@ def test_the_servers_command_line_ends_with_what_was_given(environ: dict[str, st
 def test_the_entry_point_becomes_the_supervisor_with_its_folders_made(environ: dict[str, str], tmp_path: Path) -> None:
     executed = entered(environ, "--max-connections=5")
     assert executed.program == "dbhandler-supervise"
-    assert json.loads(executed.environ[boot.ARGUMENTS]) == ["--max-connections=5"]
+    command = shlex.split(executed.environ[boot.COMMAND])
+    assert (command[0], command[-1]) == ("mariadbd", "--max-connections=5")
     for folder in ("data", "state", "state/spool", "run"):
         assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
 
@@ -171,16 +177,25 @@ def test_an_arbitrary_user_id_gets_the_name_of_the_socket_account(
     assert (name, uid) == ("mysql", str(os.geteuid()))
 
 
-def test_mysqld_fills_the_data_directory_and_becomes_the_server(
+def test_an_empty_data_directory_is_filled_before_the_server_starts(
     environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filled: list[Path] = []
-    monkeypatch.setattr("dbhandler.template.fill", lambda folder, archive: not filled.append(folder))
-    with pytest.raises(Executed) as caught:
-        boot.mysqld([], environ | {boot.ARGUMENTS: '["--max-connections=5"]'})
-    assert filled == [tmp_path / "data"]
-    assert caught.value.program == "mariadbd"
-    assert caught.value.arguments[-1] == "--max-connections=5"
+    done: list[object] = []
+    monkeypatch.setattr("dbhandler.template.fill", lambda folder, archive: not done.append(("filled", folder)))
+    monkeypatch.setattr("dbhandler.tls.ensure_key", lambda folder: done.append(("key", folder)))
+    entered(environ)
+    assert done == [("filled", tmp_path / "data"), ("key", tmp_path / "data")]
+
+
+def test_a_data_directory_that_cannot_be_filled_stops_the_start(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill(folder: Path, archive: Path) -> bool:
+        raise DbHandlerError("it holds 'photos'")
+
+    monkeypatch.setattr("dbhandler.template.fill", fill)
+    assert boot.entrypoint([], environ) == boot.EX_CONFIG
+    assert capsys.readouterr().err.endswith("[ERROR] [dbhandler]: it holds 'photos'\n")
 
 
 def account(name: str, uid: int):  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -107,9 +108,11 @@ def test_a_spool_that_cannot_be_written_is_told_in_the_nodes_log_too(
     Path(spool.folder).rmdir()
     (tmp_path / "log").touch()
     assert fired(b"a", environ, tmp_path) == create.EX_IOERR
-    complaint = f"dbhandler-create: create_db not stored, spool {spool.folder}: No such file or directory\n"
-    assert capsys.readouterr().err == complaint
+    complaint = capsys.readouterr().err
     assert (tmp_path / "log").read_text() == complaint
+    sentence = f"create_db not stored, spool {spool.folder}: No such file or directory"
+    # The same form as all other lines of the log.
+    assert re.fullmatch(rf"\d{{4}}-[-0-9: ]+\+00:00 \[ERROR\] \[dbhandler\]: {re.escape(sentence)}\n", complaint)
 
 
 def test_a_log_that_cannot_be_opened_changes_nothing(environ: dict[str, str], spool: Spool, tmp_path: Path) -> None:

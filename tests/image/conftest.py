@@ -1,0 +1,441 @@
+"""Real containers, by the docker command: what one module of tests makes is removed at its end, by name."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pymysql
+import pytest
+
+from dbhandler.serf import Serf
+
+T = TypeVar("T")
+
+ENGINES = ("mariadb", "mysql")
+SERVERS = {"mariadb": "mariadbd", "mysql": "mysqld"}
+SYSTEM = {"mysql", "sys", "information_schema", "performance_schema"}
+RPC_KEY = "the-rpc-key-of-the-tests"
+SUPERVISORCTL = ("supervisorctl", "-c", "/etc/dbhandler/supervisord.conf")
+
+DEADLINE = 60.0
+"""Seconds. Generous: no test is about speed, and a busy machine is no defect."""
+
+
+def docker(*arguments: str, check: bool = True, stdin: str | bytes | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a docker command; its stdout and stderr are one text, in the order in which they came."""
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run(
+        ("docker", *arguments),
+        input=data,
+        stdin=subprocess.DEVNULL if data is None else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+    )
+    output = done.stdout.decode(errors="replace")
+    if check and done.returncode:
+        raise AssertionError(f"docker {' '.join(arguments)} ended with {done.returncode}:\n{output}")
+    return subprocess.CompletedProcess(done.args, done.returncode, output)
+
+
+def inspect(name: str, template: str) -> Any:
+    """One value of `docker inspect`, decoded."""
+    return json.loads(docker("inspect", "-f", f"{{{{json {template}}}}}", name).stdout)
+
+
+def eventually(what: str, condition: Callable[[], T], timeout: float = DEADLINE) -> T:
+    """The first true value of `condition`; fails naming `what`, and the last value, when there is none in time."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout:.0f} s for {what}; last seen: {value!r}")
+        time.sleep(0.1)
+    return value
+
+
+def together(*calls: Callable[[], T]) -> list[T]:
+    """Runs several calls at once: most of what a container's start takes is waiting."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def free_port() -> int:
+    """A TCP port that nobody on this machine listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Container:
+    """One container; everything is asked of Docker anew, because addresses and ports change with a restart."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    # --- its life ---
+
+    def start(self) -> None:
+        docker("start", self.name)
+
+    def stop(self) -> None:
+        """Asks it to end. The time-out is longer than any test waits: only the container itself ends it."""
+        docker("stop", "-t", "100", self.name)
+
+    def restart(self) -> None:
+        docker("restart", "-t", "100", self.name)
+
+    def kill(self) -> None:
+        docker("kill", self.name)
+
+    def remove(self) -> None:
+        """Removes the container and its anonymous volumes."""
+        docker("rm", "-f", "-v", self.name)
+
+    @property
+    def running(self) -> bool:
+        return bool(inspect(self.name, ".State.Running"))
+
+    def wait_ended(self) -> int:
+        """Waits until the container has ended by itself; returns its exit status."""
+        eventually(f"{self.name} to end", lambda: not self.running)
+        return int(inspect(self.name, ".State.ExitCode"))
+
+    # --- what it says ---
+
+    @property
+    def logs(self) -> str:
+        """`docker logs`, stdout and stderr."""
+        return docker("logs", self.name).stdout
+
+    def logged(self, pattern: str) -> bool:
+        """Does a line of the log match the regular expression?"""
+        return re.search(pattern, self.logs) is not None
+
+    @property
+    def passwords(self) -> list[tuple[str, str]]:
+        """User and password of every banner in the log."""
+        return re.findall(r"^    mysql -u(\S+) -p(\S+) -h<host> -P<port>$", self.logs, re.MULTILINE)
+
+    def exec(self, *command: str, check: bool = True, stdin: str | bytes | None = None, **environ: str) -> str:
+        """What a command prints inside, run as root as an administrator would."""
+        return self.run(*command, check=check, stdin=stdin, **environ).stdout
+
+    def run(
+        self, *command: str, check: bool = False, stdin: str | bytes | None = None, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """A command inside, with its exit status."""
+        variables = [part for name, value in environ.items() for part in ("-e", f"{name}={value}")]
+        interactive = [] if stdin is None else ["-i"]
+        return docker("exec", *interactive, *variables, self.name, *command, check=check, stdin=stdin)
+
+    # --- where it is ---
+
+    @property
+    def address(self) -> str:
+        """Its IP address, in whichever network it is."""
+        return next(network["IPAddress"] for network in self._networks if network["IPAddress"])
+
+    @property
+    def gateway(self) -> str:
+        """The address of this machine in the container's network."""
+        return next(network["Gateway"] for network in self._networks if network["Gateway"])
+
+    @property
+    def _networks(self) -> list[dict[str, Any]]:
+        return list(inspect(self.name, ".NetworkSettings.Networks").values())
+
+    def published(self, port: int) -> int:
+        """The port of this machine under which a port of the container is published."""
+        lines = docker("port", self.name, f"{port}/tcp").stdout.splitlines()
+        return int(lines[0].rpartition(":")[2])
+
+    # --- its Serf agent ---
+
+    @property
+    def node(self) -> str:
+        """The name of its Serf member: the container's host name."""
+        return str(inspect(self.name, ".Config.Hostname"))
+
+    def serf(self, *arguments: str) -> str:
+        """What a serf command prints inside."""
+        return self.exec("serf", *arguments)
+
+    def members(self) -> dict[str, dict[str, Any]]:
+        """The members of the cluster as its Serf agent knows them, by name; none while the agent is away."""
+        done = self.run("serf", "members", "-format=json")
+        return members_of(done.stdout) if done.returncode == 0 else {}
+
+    def rpc(self) -> Serf:
+        """An RPC connection to its Serf agent, from this machine."""
+        return Serf(self.rpc_address, RPC_KEY)
+
+    @property
+    def rpc_address(self) -> str:
+        return f"127.0.0.1:{self.published(7373)}"
+
+    def query(self, name: str, payload: bytes | str | Mapping[str, object], node: Container | None = None) -> Any:
+        """The answer of one database node (default: this one) to a query asked through this agent."""
+        with self.rpc() as serf:
+            answers = serf.query(name, encoded(payload), 10.0, nodes=[(node or self).node])
+            for _, answer in answers:
+                assert answer.endswith(b"\n"), "the answer is a line"
+                return json.loads(answer)
+        raise AssertionError(f"nobody has answered the query {name}")
+
+    def event(self, payload: bytes | str | Mapping[str, object]) -> None:
+        """Fires create_db through this agent."""
+        with self.rpc() as serf:
+            serf.event("create_db", encoded(payload))
+
+
+class Database(Container):
+    """A database container whose ports are published on this machine's loopback."""
+
+    def __init__(self, name: str, engine: str) -> None:
+        super().__init__(name)
+        self.engine = engine
+
+    def wait_healthy(self) -> Database:
+        """Waits until the container's own health check is content."""
+        eventually(f"{self.name} to be healthy", self._healthy_or_ended)
+        assert self.running, f"{self.name} has ended:\n{self.logs}"
+        return self
+
+    def _healthy_or_ended(self) -> bool:
+        return self.run("dbhandler-health").returncode == 0 or not self.running
+
+    @property
+    def admin(self) -> tuple[str, str]:
+        """User and password of the last banner."""
+        assert self.passwords, f"no banner in:\n{self.logs}"
+        return self.passwords[-1]
+
+    def connect(self, user: str = "", password: str = "", database: str | None = None) -> Any:
+        """A connection from this machine over TCP; without a user, the admin's. Raises pymysql.err.Error."""
+        if not user:
+            user, password = self.admin
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self.published(3306),
+            user=user,
+            password=password,
+            database=database,
+            autocommit=True,
+            connect_timeout=20,
+            read_timeout=30,
+            # The certificate is the server's own making; without TLS MySQL's plugin would need one library more.
+            ssl={"check_hostname": False, "verify_mode": "none"},
+        )
+
+    def sql(self, text: str, user: str = "", password: str = "", database: str | None = None) -> list[tuple[Any, ...]]:
+        """Rows of one statement. Raises pymysql.err.Error."""
+        with closing(self.connect(user, password, database)) as connection, connection.cursor() as cursor:
+            cursor.execute(text)
+            return list(cursor.fetchall())
+
+    def opens(self, user: str, password: str, database: str | None = None) -> bool:
+        """Does the server let the account in (and into the database)?"""
+        try:
+            self.connect(user, password, database).close()
+        except pymysql.err.OperationalError as error:
+            # Access denied to the server (1045) or to the database (1044); anything else is no answer.
+            assert error.args[0] in (1044, 1045), error
+            return False
+        return True
+
+    def databases(self) -> set[str]:
+        """Its databases without the system's."""
+        return {name for (name,) in self.sql("SHOW DATABASES")} - SYSTEM
+
+    def holds(self, *names: str) -> bool:
+        """Are all these databases there?"""
+        return set(names) <= self.databases()
+
+    def snapshot(self) -> tuple[object, ...]:
+        """All that a request could change: databases, accounts with their passwords, grants."""
+        return (
+            self.sql("SHOW DATABASES"),
+            self.sql("SELECT User, Host, plugin, authentication_string FROM mysql.user ORDER BY User, Host"),
+            self.sql("SELECT * FROM mysql.db ORDER BY Host, Db, User"),
+        )
+
+    @property
+    def key(self) -> str:
+        """The public key that its Serf member shows."""
+        return str(eventually("the tag key", lambda: self.tags().get("key")))
+
+    def tags(self) -> dict[str, str]:
+        """The Serf tags of its member."""
+        return self.members().get(self.node, {}).get("tags", {})
+
+    def wait_ready(self) -> Database:
+        """Waits until its Serf member says that it serves."""
+        eventually(f"{self.name} to be ready", lambda: self.tags().get("mysql") == "ready")
+        return self
+
+    def pid(self, program: str) -> int:
+        """The process number, inside, of one of supervisord's programs; 0 while there is none."""
+        output = self.exec(*SUPERVISORCTL, "pid", f"dbhandler:{program}", check=False).strip()
+        return int(output) if output.isdigit() else 0
+
+
+class Site:
+    """Makes containers, volumes and networks, and removes them all, by name."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self) -> None:
+        self._containers: list[str] = []
+        self._volumes: list[str] = []
+        self._networks: list[str] = []
+
+    def name(self, word: str) -> str:
+        """A name that nobody else uses."""
+        return f"dbht-{os.getpid()}-{next(self._numbers)}-{word}"
+
+    def volume(self) -> str:
+        """An empty volume."""
+        self._volumes.append(self.name("volume"))
+        docker("volume", "create", self._volumes[-1])
+        return self._volumes[-1]
+
+    def network(self) -> str:
+        """A network on which containers find each other by name."""
+        name = self.name("network")
+        self._networks.append(name)
+        docker("network", "create", name)
+        return name
+
+    def start(self, image: str, *command: str, options: Sequence[str] = (), name: str = "", **environ: str) -> str:
+        """Starts a container in the background; returns its name."""
+        name = name or self.name(image.partition(":")[2] or "serf")
+        self._containers.append(name)
+        variables = [part for key, value in environ.items() for part in ("-e", f"{key}={value}")]
+        docker("run", "-d", "--name", name, *variables, *options, image, *command)
+        return name
+
+    def database(
+        self, engine: str = "mariadb", *command: str, options: Sequence[str] = (), name: str = "", **environ: str
+    ) -> Database:
+        """A database container, started."""
+        published = ("-p", "127.0.0.1::3306", "-p", "127.0.0.1::7373")
+        made = self.start(f"dbhandler:{engine}", *command, options=(*published, *options), name=name, **environ)
+        return Database(made, engine)
+
+    def agent(self, *command: str, options: Sequence[str] = (), name: str = "", **environ: str) -> Container:
+        """A Serf agent alone, started, its RPC published for whoever knows the key."""
+        environ = {"SERF_RPC_AUTH": RPC_KEY} | environ
+        published = ("-p", "127.0.0.1::7373")
+        agent = Container(
+            self.start("dbhandler-serf", *command, options=(*published, *options), name=name, **environ)
+        )
+        eventually("the Serf agent", agent.members)
+        return agent
+
+    def once(self, image: str, *command: str, options: Sequence[str] = (), **environ: str) -> tuple[int, str]:
+        """Runs a container to its end; returns its exit status and its log."""
+        name = self.start(image, *command, options=options, **environ)
+        return Container(name).wait_ended(), Container(name).logs
+
+    def forget(self, container: Container, *volumes: str) -> None:
+        """Removes a container and volumes before the end, because there are many of them."""
+        container.remove()
+        for volume in volumes:
+            docker("volume", "rm", volume)
+            self._volumes.remove(volume)
+        self._containers.remove(container.name)
+
+    def close(self) -> None:
+        """Removes everything; what is gone already is as good as removed."""
+        if self._containers:
+            docker("rm", "-f", "-v", *self._containers, check=False)
+        for volume in self._volumes:
+            docker("volume", "rm", "-f", volume, check=False)
+        for network in self._networks:
+            docker("network", "rm", network, check=False)
+
+
+class HostSerf:
+    """The tutorial's Serf agent on the host: started here, ended by `close`."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        # Its gossip has to be reachable from the containers; its RPC is for this machine alone.
+        self._rpc = f"127.0.0.1:{free_port()}"
+        self._log = (folder / "serf.log").open("wb")
+        self.node = f"host-{os.getpid()}-{random.randrange(10**6)}"
+        self._process = subprocess.Popen(
+            ["serf", "agent", f"-node={self.node}", f"-bind={address}:{free_port()}", f"-rpc-addr={self._rpc}"],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        eventually("the host's Serf agent", self.members)
+
+    def __call__(self, command: str, *arguments: str) -> str:
+        """What `serf COMMAND …` prints; an exit status other than 0 fails the test."""
+        done = subprocess.run(
+            ["serf", command, f"-rpc-addr={self._rpc}", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"serf {command} {' '.join(arguments)}: {done.stdout}"
+        return done.stdout
+
+    def members(self) -> dict[str, dict[str, Any]]:
+        """The members it knows, by name; none while it is still starting."""
+        with suppress(AssertionError):
+            return members_of(self("members", "-format=json"))
+        return {}
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+        self._log.close()
+
+
+def members_of(output: str) -> dict[str, dict[str, Any]]:
+    """The members in the output of `serf members -format=json`."""
+    return {member["name"]: member for member in json.loads(output)["members"]}
+
+
+def encoded(payload: bytes | str | Mapping[str, object]) -> bytes:
+    """A payload as it travels."""
+    if isinstance(payload, Mapping):
+        payload = json.dumps(payload)
+    return payload.encode() if isinstance(payload, str) else payload
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine_answers() -> None:
+    if subprocess.run(("docker", "info"), capture_output=True, timeout=60).returncode:
+        pytest.skip("container tests are left out: no Docker engine answers here (docker info)")
+    for image in (*(f"dbhandler:{engine}" for engine in ENGINES), "dbhandler-serf"):
+        missing = docker("image", "inspect", image, check=False).returncode
+        assert not missing, f"there is no image {image}: run `make image` and `make image ENGINE=mysql`"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """What the tests of one module share."""
+    made = Site()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each test on MariaDB and on MySQL."""
+    return str(request.param)
