@@ -34,15 +34,18 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
         if not serves(argv):
             _exec(argv, environ)
         config = Config.from_environ(environ)
+        os.umask(0o077)
         secrets = {name: value for name in SECRETS if (value := read_setting(environ, name))}
         _prepare_folders(config, paths.spool_dir(environ))
         _prepare_data(config)
         environ |= _own_environment(config, argv)
         environ = hand_over_secrets(environ, secrets, config.run_dir / "secrets")
         _exec(["dbhandler-supervise", "-n", "-c", str(config.supervisord_conf)], environ)
-    except (DbHandlerError, OSError) as error:
+    except DbHandlerError as error:
         logger.error("%s", error)
-        return EX_CONFIG
+    except OSError as error:
+        logger.error("%s: %s", error.filename, error.strerror)
+    return EX_CONFIG
 
 
 def serves(argv: Sequence[str]) -> bool:
@@ -96,10 +99,12 @@ def _prepare_folders(config: Config, spool: str) -> None:
     for folder in (*volumes, *disposable):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if config.os_user and os.geteuid() == 0:
-        # The image leaves them open for `docker run --user`; here their owner is known.
-        for folder in (*volumes, *disposable):
-            folder.chmod(0o755 if folder == config.socket.parent else 0o700)
         _become(config.os_user, volumes + disposable)
+    for folder in (*volumes, *disposable):
+        # The image leaves them open for `docker run --user`; whoever owns them now needs nobody else in there, but
+        # at the server's socket. Only the owner may change that, even root not without a further capability.
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o755 if folder == config.socket.parent != config.run_dir else 0o700)
     Path(spool).mkdir(mode=0o700, exist_ok=True)
 
 
