@@ -118,9 +118,11 @@ class SerfNode:
         """Ends all processes of this node at once, as `docker kill` does."""
         if self.process is None:
             return
+        # The first process ends last, as in a container, where nobody outlives it. Stopped, it starts nobody anew.
+        self.process.send_signal(signal.SIGSTOP)
+        wait_for("the killed processes to be gone", lambda: not self._kill_processes())
         self.process.kill()
         self.process.wait()
-        wait_for("the killed processes to be gone", lambda: not self._kill_processes())
 
     def processes(self) -> list[int]:
         """The process ids of this node, found by the folder that its environment names.
@@ -137,7 +139,7 @@ class SerfNode:
         return found
 
     def _kill_processes(self) -> list[int]:
-        found = self.processes()
+        found = [pid for pid in self.processes() if self.process is None or pid != self.process.pid]
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
 
 from dbhandler import paths
 from dbhandler.spool import MAX_PAYLOAD, Spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 USAGE = """usage: dbhandler-create < PAYLOAD
 

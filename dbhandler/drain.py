@@ -53,16 +53,22 @@ class SpoolDrain:
             payload = self._spool.read(entry)
         except FileNotFoundError:
             return
+        except PermissionError:
+            self._set_aside(entry, "cannot be read")
+            return
         try:
             self._worker.create(payload, f"event {entry.event} #{entry.ltime}:", entry.ltime)
         except (Unavailable, OSError):
             raise
         except Exception as error:
-            # One event that trips over a defect of ours must not hold up all others; it is kept for a look.
-            where = self._spool.set_aside(entry)
-            logger.error("event %s failed (%s), set aside as %s", entry.name, type(error).__name__, where)
+            # One event that trips over a defect of ours must not hold up all others.
+            self._set_aside(entry, f"failed ({type(error).__name__})")
         else:
             self._spool.remove(entry)
+
+    def _set_aside(self, entry: Entry, why: str) -> None:
+        where = self._spool.set_aside(entry)
+        logger.error("event %s %s, set aside as %s", entry.name, why, where)
 
     def _postpone(self, error: Exception) -> None:
         if self._delay == RETRY_FIRST:

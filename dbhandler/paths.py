@@ -5,7 +5,9 @@ Apart from config.py because the Serf handlers, which run once per request, cann
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 STATE_DIR = "/var/lib/dbhandler"
 RUN_DIR = "/run/dbhandler"

@@ -44,7 +44,7 @@ class Spool:
         name = f"{time.time_ns():020d}-{os.getpid()}-{ltime}.{event}"
         temporary = f"{self.folder}/{_TEMPORARY}{name}"
         try:
-            _write_synced(temporary, payload)
+            _write_synced(temporary, payload, os.stat(self.folder))
             os.rename(temporary, f"{self.folder}/{name}")
             sync_folder(self.folder)
         except OSError:
@@ -96,9 +96,12 @@ def _is_entry(name: str) -> bool:
     return bool(dot and event) and len(parts) == 3 and all(part.isdigit() for part in parts)
 
 
-def _write_synced(path: str, data: bytes) -> None:
+def _write_synced(path: str, data: bytes, folder: os.stat_result) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
+        if folder.st_uid != os.geteuid():
+            # root, by hand (`docker exec`): the agent has to be able to read it.
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]

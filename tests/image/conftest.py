@@ -326,7 +326,7 @@ class Site:
         docker("run", "-d", "--name", name, *variables, *options, image, *command)
         return name
 
-    def database(
+    def database(  # TEMP
         self, engine: str = "mariadb", *command: str, options: Sequence[str] = (), name: str = "", **environ: str
     ) -> Database:
         """A database container, started."""
@@ -338,9 +338,7 @@ class Site:
         """A Serf agent alone, started, its RPC published for whoever knows the key."""
         environ = {"SERF_RPC_AUTH": RPC_KEY} | environ
         published = ("-p", "127.0.0.1::7373")
-        agent = Container(
-            self.start("dbhandler-serf", *command, options=(*published, *options), name=name, **environ)
-        )
+        agent = Container(self.start("dbhandler-serf", *command, options=(*published, *options), name=name, **environ))
         eventually("the Serf agent", agent.members)
         return agent
 

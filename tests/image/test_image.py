@@ -10,7 +10,7 @@ import pytest
 
 from dbhandler import __version__
 
-from .conftest import ENGINES, SERVERS, Container, Database, Site, docker, eventually, inspect
+from .conftest import ENGINES, Container, Database, Site, docker, eventually, inspect
 
 IMAGES = (*(f"dbhandler:{engine}" for engine in ENGINES), "dbhandler-serf")
 BASES = ("debian:trixie-slim", "dbhandler-base:trixie")
@@ -125,31 +125,33 @@ def test_a_command_that_does_not_exist_is_named(site: Site, image: str) -> None:
     assert "Traceback" not in log
 
 
-class TestServer:
-    """One server of each engine, started with an argument for mysqld."""
+@pytest.fixture(scope="module")
+def server(site: Site, engine: str) -> Database:
+    """A server of each engine, started with an argument for mysqld."""
+    return site.database(engine, "--max-connections=77").wait_healthy()
 
-    @pytest.fixture(scope="class", params=ENGINES)
-    def server(self, site: Site, request: pytest.FixtureRequest) -> Database:
-        return site.database(request.param, "--max-connections=77").wait_healthy()
 
-    def test_arguments_that_begin_with_a_dash_reach_the_server(self, server: Database) -> None:
-        assert server.sql("SELECT @@max_connections") == [(77,)]
+def test_arguments_that_begin_with_a_dash_reach_the_server(server: Database) -> None:
+    assert server.sql("SELECT @@max_connections") == [(77,)]
 
-    def test_docker_itself_finds_it_healthy(self, server: Database) -> None:
-        eventually("Docker's health check", lambda: inspect(server.name, ".State.Health.Status") == "healthy")
 
-    def test_no_second_protocol_listens(self, server: Database) -> None:
-        listening = {
-            int(fields[1].rpartition(":")[2], 16)
-            for line in server.exec("cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
-            if (fields := line.split())[3] == "0A"
-        }
-        # Docker's own resolver may listen on a port of its own, on 127.0.0.11, in a user-defined network only.
-        assert listening == {3306, 7946, 7373}
+def test_docker_itself_finds_it_healthy(server: Database) -> None:
+    eventually("Docker's health check", lambda: inspect(server.name, ".State.Health.Status") == "healthy")
 
-    def test_supervisorctl_works_by_hand(self, server: Database) -> None:
-        output = server.exec("supervisorctl", "-c", "/etc/dbhandler/supervisord.conf", "status", check=False)
-        assert re.search(r"^dbhandler:mysqld +RUNNING", output, re.MULTILINE), output
+
+def test_no_second_protocol_listens(server: Database) -> None:
+    listening = {
+        int(fields[1].rpartition(":")[2], 16)
+        for line in server.exec("cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
+        if (fields := line.split())[3] == "0A"
+    }
+    # Docker's own resolver may listen on a port of its own, on 127.0.0.11, in a user-defined network only.
+    assert listening == {3306, 7946, 7373}
+
+
+def test_supervisorctl_works_by_hand(server: Database) -> None:
+    output = server.exec("supervisorctl", "-c", "/etc/dbhandler/supervisord.conf", "status", check=False)
+    assert re.search(r"^dbhandler:mysqld +RUNNING", output, re.MULTILINE), output
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -163,7 +165,7 @@ def test_any_user_may_run_it(site: Site, engine: str) -> None:
     assert {line.split()[0] for line in processes} == {"54321"}
 
 
-def test_the_demo_of_a_json_answer_by_hand(site: Site) -> None:
+def test_the_handlers_work_by_hand(site: Site) -> None:
     """`dbhandler-create` and `dbhandler-query` work without Serf, as their --help says."""
     server = site.database().wait_healthy()
     server.exec("sh", "-c", "echo byhand | dbhandler-create")
@@ -194,4 +196,3 @@ def test_containers_are_removed_by_name_only() -> None:
         assert docker("volume", "inspect", kept, check=False).returncode == 0
     finally:
         other.close()
-    assert SERVERS.keys() == set(ENGINES)

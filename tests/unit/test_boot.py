@@ -29,6 +29,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         raise Executed(program, arguments, environ)
 
     monkeypatch.setattr(os, "execve", execve)
+    monkeypatch.setattr(os, "umask", lambda mask: 0)
     (tmp_path / "bin").mkdir()
     for name in ("dbhandler-supervise", "mariadbd", "sh"):
         (tmp_path / "bin" / name).touch(0o755)

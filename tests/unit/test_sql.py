@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dbhandler import sql
@@ -47,6 +47,10 @@ def test_a_grant_pattern_means_its_own_database(name: str) -> None:
     assert wildcard(granted(name)).fullmatch(name)
 
 
+@example("a_b", "axb")
+@example("a%b", "axxb")
+@example("a\\_b", "a\\xb")
+@example("a\\", "a")
 @given(st.text("ab_%\\`", min_size=1, max_size=6), st.text("abx_%\\`", min_size=1, max_size=6))
 def test_a_grant_pattern_means_no_other_database(name: str, other: str) -> None:
     assert bool(wildcard(granted(name)).fullmatch(other)) == (name == other)
