@@ -12,7 +12,7 @@ DOCKER := $(shell docker info >/dev/null 2>&1 && echo yes)
 BUILD = docker build -q -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
 	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test lint test-unit test-integration test-image image setup clean
+.PHONY: help demo test lint test-unit test-integration test-image bench image setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -49,6 +49,9 @@ ifeq ($(DOCKER),yes)
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
+
+bench: setup image ## measure the figures of the README, side by side; FIGURES=name … for some
+	$(BIN)/python tests/bench/bench.py $(FIGURES)
 
 image: ## build dbhandler:$(ENGINE) and dbhandler-serf; ENGINE=mariadb|mysql, BASE=a Debian image
 	$(BUILD) --target database -t dbhandler:$(ENGINE) .

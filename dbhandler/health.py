@@ -35,8 +35,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
 
 def unready(config: Config) -> str | None:
     """Why the container is not ready, or None when it is. Raises DbHandlerError when the server is away."""
-    if pending_file(config).exists():
-        return "the admin account is being made"
     with agent_server(config) as server:
         admin = server.execute(sql.account_exists(config.admin_user))
-    return None if admin else "there is no admin account yet"
+    if not admin:
+        return "there is no admin account yet"
+    # Looked for after the account, which is made while the file is there: so no banner is missed in between.
+    return "the admin account is being made" if pending_file(config).exists() else None

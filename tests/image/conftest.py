@@ -29,6 +29,9 @@ SYSTEM = {"mysql", "sys", "information_schema", "performance_schema"}
 RPC_KEY = "the-rpc-key-of-the-tests"
 SUPERVISORCTL = ("supervisorctl", "-c", "/etc/dbhandler/supervisord.conf")
 
+ACCESS_DENIED = (1044, 1045, 1698)
+"""To the database, to the server, to an account that is not there or has no password. Anything else is no answer."""
+
 DEADLINE = 60.0
 """Seconds. Generous: no test is about speed, and a busy machine is no defect."""
 
@@ -250,8 +253,7 @@ class Database(Container):
         try:
             self.connect(user, password, database).close()
         except pymysql.err.OperationalError as error:
-            # Access denied to the server (1045) or to the database (1044); anything else is no answer.
-            assert error.args[0] in (1044, 1045), error
+            assert error.args[0] in ACCESS_DENIED, error
             return False
         return True
 
@@ -307,9 +309,10 @@ class Site:
 
     def volume(self) -> str:
         """An empty volume."""
-        self._volumes.append(self.name("volume"))
-        docker("volume", "create", self._volumes[-1])
-        return self._volumes[-1]
+        name = self.name("volume")
+        self._volumes.append(name)
+        docker("volume", "create", name)
+        return name
 
     def network(self) -> str:
         """A network on which containers find each other by name."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import RecordingServer
+from fakes import RecordingServer, Rows
 
 from dbhandler import health, sql
 from dbhandler.errors import Unavailable
@@ -14,7 +15,14 @@ ADMIN = sql.account_exists("admin")
 
 
 class VisitedServer(RecordingServer):
-    """A server that is closed after use."""
+    """A server that is closed after use, and during which something may happen."""
+
+    on_execute: Callable[[], None] | None = None
+
+    def execute(self, statement: sql.Statement) -> Rows:
+        if self.on_execute:
+            self.on_execute()
+        return super().execute(statement)
 
     def __enter__(self) -> VisitedServer:
         return self
@@ -63,6 +71,13 @@ def test_while_the_banner_is_not_out_it_is_not(
     environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "admin.pending").touch()
+    assert checked(environ, capsys) == (1, "the admin account is being made")
+
+
+def test_an_account_that_is_made_just_now_has_no_banner_yet(
+    server: VisitedServer, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.on_execute = (tmp_path / "admin.pending").touch
     assert checked(environ, capsys) == (1, "the admin account is being made")
 
 

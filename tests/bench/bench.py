@@ -1,0 +1,269 @@
+"""make bench: the figures of the README, each beside what it is compared with, in one run.
+
+usage: bench.py [FIGURE ...]
+
+Writes bench-results/table.md and bench-results/chart.svg. Every comparison alternates the two sides, so that a machine
+whose speed drifts slows both; what is printed is the ratio of the medians.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pymysql
+
+HERE = Path(__file__).parent
+IMAGE, SERF_IMAGE = "dbhandler:mariadb", "dbhandler-serf"
+PREFIX = f"dbhandler-bench-{os.getpid()}"
+RUNS = 15
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table. value is compared with `reach`: a ratio to `other`, a difference, or a plain figure."""
+
+    name: str
+    compared: str
+    ours: float
+    other: float | None
+    unit: str
+    kind: str
+    reach: float
+
+    @property
+    def value(self) -> float:
+        if self.kind == "ratio":
+            return self.ours / (self.other or 1)
+        return self.ours - (self.other or 0) if self.kind == "more" else self.ours
+
+    @property
+    def reached(self) -> bool:
+        return self.value <= self.reach
+
+    def row(self) -> str:
+        sign = {"ratio": " ×", "more": f" {self.unit} more", "plain": f" {self.unit}"}[self.kind]
+        other = "–" if self.other is None else f"{self.other:.4g} {self.unit}"
+        mark = "" if self.reached else " **missed**"
+        return (
+            f"| {self.name} | {self.ours:.4g} {self.unit} | {self.compared} | {other} | "
+            f"{self.value:.2f}{sign}{mark} | ≤ {self.reach:g}{sign} |"
+        )
+
+
+def docker(*arguments: str, check: bool = True, stdin: bytes | None = None) -> str:
+    """What a docker command prints, its errors too."""
+    done = subprocess.run(["docker", *arguments], check=check, input=stdin, capture_output=True)
+    return (done.stdout + done.stderr).decode(errors="replace").strip()
+
+
+class Box:
+    """A container that is gone afterwards, with its volumes."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        self.name = f"{PREFIX}-{name}"
+        docker("run", "-d", "--name", self.name, *arguments)
+
+    def __enter__(self) -> Box:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        docker("rm", "-f", "-v", self.name, check=False)
+
+    @property
+    def address(self) -> str:
+        return docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name)
+
+    def wait_password(self) -> str:
+        while not (found := re.search(r"mysql -uadmin -p(\S+) ", docker("logs", self.name))):
+            time.sleep(0.005)
+        return found.group(1)
+
+    def wait_ready(self) -> None:
+        while "server is ready" not in docker("logs", self.name):
+            time.sleep(0.05)
+
+
+def wait_login(address: str, user: str, password: str) -> None:
+    """Returns at the first login over TCP."""
+    while True:
+        try:
+            pymysql.connect(host=address, user=user, password=password, connect_timeout=5).close()
+            return
+        except (pymysql.Error, OSError):
+            time.sleep(0.005)
+
+
+def first_start() -> Figure:
+    """An empty volume until the admin logs in over TCP, against the bare server on a data directory in use."""
+    password = "benchpassword1234"
+    volume = f"{PREFIX}-used"
+    with Box("prepare", "-v", f"{volume}:/var/lib/mysql", "-e", f"MYSQL_ADMIN_PASSWORD={password}", IMAGE) as box:
+        wait_login(box.address, "admin", password)
+        docker("stop", box.name)
+    ours, bare = [], []
+    try:
+        for number in range(RUNS):
+            began = time.perf_counter()
+            with Box(f"empty{number}", IMAGE) as box:
+                wait_login(box.address, "admin", box.wait_password())
+                ours.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            bare_server = ("--entrypoint", "mariadbd", "-v", f"{volume}:/var/lib/mysql", "--user", "mysql")
+            with Box(f"bare{number}", *bare_server, IMAGE) as box:
+                wait_login(box.address, "admin", password)
+                bare.append(time.perf_counter() - began)
+                docker("stop", box.name)
+    finally:
+        docker("volume", "rm", volume, check=False)
+    return _ratio("`docker run` on an empty volume → admin login over TCP", "bare mysqld on a ready data directory",
+                  ours, bare, 1.5)  # fmt: skip
+
+
+def stop() -> Figure:
+    """`docker stop` of an idle server."""
+    times = []
+    for number in range(5):
+        with Box(f"stop{number}", IMAGE) as box:
+            box.wait_ready()
+            began = time.perf_counter()
+            docker("stop", box.name)
+            times.append(time.perf_counter() - began)
+            if docker("inspect", "-f", "{{.State.ExitCode}}", box.name) != "0":
+                raise SystemExit("docker stop was not clean")
+    return Figure("`docker stop`, idle, clean", "–", statistics.median(times), None, "s", "plain", 3)
+
+
+def request() -> Figure:
+    """A first request across two agents, against `serf query` with its default time-out."""
+    with (
+        Box("agent", "-e", "SERF_RPC_AUTH=bench", SERF_IMAGE) as agent,
+        Box("db", "-e", f"SERF_JOIN={agent.address}", IMAGE) as db,
+    ):
+        db.wait_ready()
+        while "mysql=ready" not in docker("exec", agent.name, "serf", "members", "-rpc-auth=bench"):
+            time.sleep(0.1)
+        script = (HERE / "asking.py").read_bytes()
+        measured = json.loads(docker("exec", "-i", agent.name, "python3", "-", str(RUNS), stdin=script))
+    return _ratio("`dbhandler-request`, two agents, first time", "`serf query`, default time-out",
+                  measured["ours"], measured["other"], 0.15)  # fmt: skip
+
+
+def inside(figure: str) -> dict[str, float]:
+    """Runs one of inside.py's figures in a fresh container."""
+    script = (HERE / "inside.py").read_bytes()
+    with Box(figure.replace("_", "-"), IMAGE) as box:
+        box.wait_ready()
+        time.sleep(2)
+        output = docker("exec", "-i", "-u", "mysql", box.name, "python3", "-", figure, stdin=script)
+        return dict(json.loads(output.splitlines()[-1]))
+
+
+def create_process() -> Figure:
+    measured = inside("create_process")
+    return Figure("`dbhandler-create`, whole process", "bash handler with the command-line client",
+                  measured["ours"] * 1000, measured["other"] * 1000, "ms", "ratio", 1.0)  # fmt: skip
+
+
+def spool_latency() -> Figure:
+    measured = inside("spool_latency")
+    return Figure("spool entry → database exists", "CREATE DATABASE on an open connection",
+                  measured["ours"] * 1000, measured["other"] * 1000, "ms", "more", 5)  # fmt: skip
+
+
+def thousand_events() -> Figure:
+    measured = inside("thousand_events")
+    return Figure("1,000 databases by events at one agent", "the bash handler",
+                  measured["ours"], measured["other"], "s", "ratio", 1.0)  # fmt: skip
+
+
+def crowded() -> Figure:
+    measured = inside("crowded")
+    return Figure("creating with 10,000 databases there", "with none",
+                  measured["ours"] * 1000, measured["other"] * 1000, "ms", "ratio", 1.5)  # fmt: skip
+
+
+def memory() -> Figure:
+    return Figure("memory (PSS) of all Python processes at rest", "–", inside("memory")["ours"], None, "MiB",
+                  "plain", 60)  # fmt: skip
+
+
+def size() -> Figure:
+    """What the image adds to its base, against what Debian's own package adds."""
+    base = subprocess.run(
+        [HERE.parents[1] / "container" / "base-image", "trixie"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    bytes_of = [int(docker("image", "inspect", "-f", "{{.Size}}", name)) for name in (IMAGE, base)]
+    script = (
+        "before=$(dpkg-query -W -f '${Installed-Size}\\n' | paste -sd+ | sed 's/.*/echo $((&))/' | sh); "
+        "apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server >/dev/null 2>&1; "
+        "dpkg-query -W -f '${Installed-Size}\\n' | paste -sd+ | sed \"s/.*/echo \\$((&-$before))/\" | sh"
+    )
+    package = int(docker("run", "--rm", base, "sh", "-c", script).splitlines()[-1]) * 1024
+    return Figure("MariaDB image above its base", "Debian's `mariadb-server` with its dependencies",
+                  (bytes_of[0] - bytes_of[1]) / 1e6, package / 1e6, "MB", "ratio", 0.5)  # fmt: skip
+
+
+def _ratio(name: str, compared: str, ours: list[float], other: list[float], reach: float) -> Figure:
+    return Figure(name, compared, statistics.median(ours), statistics.median(other), "s", "ratio", reach)
+
+
+def table(figures: list[Figure]) -> str:
+    """The figures as Markdown."""
+    head = "| figure | here | compared with | there | result | to reach |\n|---|---|---|---|---|---|\n"
+    return head + "".join(figure.row() + "\n" for figure in figures)
+
+
+def chart(figures: list[Figure]) -> str:
+    """The figures as an SVG: how much of what is allowed each one uses."""
+    bars = []
+    for number, figure in enumerate(figures):
+        share, y = max(0.0, figure.value / figure.reach), 40 + 26 * number
+        colour = "#2a7" if figure.reached else "#c43"
+        name = re.sub("[`]", "", figure.name)
+        bars.append(
+            f'<text x="8" y="{y + 12}">{name}</text>'
+            f'<rect x="400" y="{y}" width="{min(share, 1.4) * 240:.0f}" height="16" fill="{colour}"/>'
+            f'<text x="{408 + min(share, 1.4) * 240:.0f}" y="{y + 12}">{share:.0%}</text>'
+        )
+    height = 56 + 26 * len(figures)
+    size = f'width="820" height="{height}"'
+    line = f'<line x1="640" y1="32" x2="640" y2="{height - 14}" stroke="#555" stroke-dasharray="4"/>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
+        f'<rect {size} fill="white"/>'
+        '<text x="8" y="22" font-size="14">Share of what is to be reached at most (shorter is better)</text>'
+        f"{''.join(bars)}{line}</svg>\n"
+    )
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    function.__name__: function
+    for function in (first_start, stop, create_process, spool_latency, request, thousand_events, crowded, memory, size)
+}
+
+
+def main(names: list[str]) -> int:
+    """Measures the figures named, or all; returns 1 when one was missed."""
+    figures = []
+    for name in names or FIGURES:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        figures.append(FIGURES[name]())
+        print(figures[-1].row(), flush=True)
+    results = Path("bench-results")
+    results.mkdir(exist_ok=True)
+    (results / "table.md").write_text(table(figures))
+    (results / "chart.svg").write_text(chart(figures))
+    return 0 if all(figure.reached for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
