@@ -8,7 +8,7 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -40,8 +40,10 @@ HANDOVER_TIMEOUT = 1.0
 class Agent:
     """The loop: queries first, then one spool entry, then a look at the server."""
 
-    def __init__(self, drain: SpoolDrain, queries: Queries, watch: ServerWatch, fifo: str, socket_path: str) -> None:
-        self._drain, self._queries, self._watch = drain, queries, watch
+    def __init__(
+        self, drains: Sequence[SpoolDrain], queries: Queries, watch: ServerWatch, fifo: str, socket_path: str
+    ) -> None:
+        self._drains, self._queries, self._watch = drains, queries, watch
         self._stopping = False
         self._wake = _open_fifo(fifo)
         self._listener = _listen(socket_path)
@@ -58,8 +60,8 @@ class Agent:
         """Works until `stop` is called."""
         while not self._stopping:
             self._watch.look()
-            busy = self._drain.step()
-            wait = 0 if busy else min(self._drain.wait(), self._watch.interval)
+            busy = any(drain.step() for drain in self._drains)
+            wait = 0 if busy else min(self._watch.interval, *(drain.wait() for drain in self._drains))
             for key, _ in self._selector.select(wait):
                 key.data()
 
@@ -111,9 +113,8 @@ class Parts:
 
 def build(config: Config, environ: Mapping[str, str]) -> Parts:
     """Wires the agent's parts together. Raises DbHandlerError or OSError."""
-    server, spool = agent_server(config), Spool(paths.spool_dir(environ))
-    Path(spool.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    spool.sweep()
+    server = agent_server(config)
+    spool, memory = _open_spool(paths.spool_dir(environ)), _open_spool(paths.memory_spool_dir(environ))
     keys, registry = Keys(config.state_dir / "key"), Registry(config.state_dir / "registry.sqlite")
     watch = ServerWatch(server, config.engine, config.admin_user)
     membership = Membership(
@@ -124,8 +125,16 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     )
     worker = _worker(config, server, keys, registry)
     queries = Queries(worker, server, watch, registry, spool, lambda: _whereabouts(config, watch, membership))
-    agent = Agent(SpoolDrain(spool, worker), queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))
+    drains = [SpoolDrain(spool, worker), SpoolDrain(memory, worker)]
+    agent = Agent(drains, queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))
     return Parts(agent, membership)
+
+
+def _open_spool(folder: str) -> Spool:
+    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    spool = Spool(folder)
+    spool.sweep()
+    return spool
 
 
 def _worker(config: Config, server: Server, keys: Keys, registry: Registry) -> Worker:

@@ -87,6 +87,7 @@ def _own_environment(config: Config, argv: Sequence[str]) -> dict[str, str]:
         "DBHANDLER_STATE_DIR": str(config.state_dir),
         "DBHANDLER_RUN_DIR": str(config.run_dir),
         "DBHANDLER_SOCKET": str(config.socket),
+        "DBHANDLER_SPOOL_MAX": str(config.spool_max),
         "HOME": str(config.state_dir),
         COMMAND: shlex.join(server_command(config, argv)),
         **_named_user(config.run_dir),

@@ -14,6 +14,7 @@ from pathlib import Path
 from dbhandler import paths
 from dbhandler.errors import ConfigError
 from dbhandler.policy import DEFAULT_PATTERN, Policy
+from dbhandler.spool import DEFAULT_MAX
 
 SECRETS = ("MYSQL_ADMIN_PASSWORD", "SERF_ENCRYPT_KEY", "SERF_RPC_AUTH")
 """Settings that must not stay in the environment of a running process."""
@@ -56,6 +57,7 @@ class Config:
     advertise_host: str | None
     advertise_port: int | None
     policy: Policy
+    spool_max: int
     trash_days: int
     serf: SerfSettings
 
@@ -79,6 +81,7 @@ class Config:
             advertise_host=read.text("DBHANDLER_ADVERTISE_HOST"),
             advertise_port=read.number("DBHANDLER_ADVERTISE_PORT", 1, 65535),
             policy=_policy(read),
+            spool_max=_or(read.number("DBHANDLER_SPOOL_MAX", 1, 10_000_000), DEFAULT_MAX),
             trash_days=_or(read.number("DBHANDLER_TRASH_DAYS", 0, 36500), 7),
             serf=serf_settings(environ),
         )

@@ -11,7 +11,7 @@ import sys
 import time
 
 from dbhandler import paths
-from dbhandler.spool import MAX_PAYLOAD, Spool
+from dbhandler.spool import DEFAULT_MAX, MAX_PAYLOAD, Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +26,12 @@ Serf's handler for the user event create_db (-event-handler=user:create_db=dbhan
 Stores the payload for dbhandler-agent and exits without waiting for the database; the outcome is one line in the
 container's log. The payload is one or more database names separated by white space, or one JSON object.
 
-exit status: 0 stored durably, 64 wrong usage, 74 the spool cannot be written (nothing is stored)
+exit status: 0 stored durably, 64 wrong usage, 74 the spool cannot be written (the event is kept in memory, if there is
+room), 75 too many events wait already (DBHANDLER_SPOOL_MAX; the event is not stored)
 """
 EX_USAGE = 64
 EX_IOERR = 74
+EX_TEMPFAIL = 75
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None, stdin: int | None = None) -> int:
@@ -40,13 +42,38 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         asked = list(argv) in (["-h"], ["--help"])
         print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
         return 0 if asked else EX_USAGE
-    try:
-        Spool(paths.spool_dir(environ)).put("create_db", _lamport_time(environ), _payload(stdin or 0))
-    except OSError as error:
-        _complain(environ, f"create_db not stored, spool {paths.spool_dir(environ)}: {error.strerror}")
-        return EX_IOERR
+    status = _store(environ, _payload(stdin or 0))
     _wake(paths.wake_fifo(environ))
+    return status
+
+
+def _store(environ: Mapping[str, str], payload: bytes) -> int:
+    spool, ltime = Spool(paths.spool_dir(environ)), _lamport_time(environ)
+    try:
+        if spool.is_full(_limit(environ)):
+            if spool.complain_now():
+                _complain(environ, f"create_db not stored: {_limit(environ)} events wait already (DBHANDLER_SPOOL_MAX)")
+            return EX_TEMPFAIL
+        spool.put("create_db", ltime, payload)
+    except OSError as error:
+        kept = _keep_in_memory(environ, ltime, payload)
+        fate = "is kept in memory only" if kept else "is lost"
+        _complain(environ, f"create_db not stored, {fate}: spool {spool.folder}: {error.strerror}")
+        return EX_IOERR
     return 0
+
+
+def _keep_in_memory(environ: Mapping[str, str], ltime: int, payload: bytes) -> bool:
+    try:
+        Spool(paths.memory_spool_dir(environ)).put("create_db", ltime, payload)
+    except OSError:
+        return False
+    return True
+
+
+def _limit(environ: Mapping[str, str]) -> int:
+    value = environ.get("DBHANDLER_SPOOL_MAX", "")
+    return int(value) if value.isascii() and value.isdigit() else DEFAULT_MAX
 
 
 def _lamport_time(environ: Mapping[str, str]) -> int:

@@ -28,6 +28,11 @@ def spool_dir(environ: Mapping[str, str]) -> str:
     return state_dir(environ) + "/spool"
 
 
+def memory_spool_dir(environ: Mapping[str, str]) -> str:
+    """The spool for the moments in which the durable one has no room: in memory, one per run folder."""
+    return "/dev/shm/dbhandler" + run_dir(environ).replace("/", "-")  # noqa: S108
+
+
 def wake_fifo(environ: Mapping[str, str]) -> str:
     """The FIFO whose bytes tell the agent that the spool has grown."""
     return run_dir(environ) + "/wake"

@@ -11,6 +11,7 @@ from dbhandler import log, request, sql
 from dbhandler.answer import MAX_BYTES, encode
 from dbhandler.errors import DbHandlerError, InvalidRequest, ServerError, Unavailable
 from dbhandler.lifecycle import DROP, ROTATE, Lifecycle
+from dbhandler.outcome_log import OutcomeLog
 from dbhandler.provision import Outcome, Provisioner, refusal
 from dbhandler.registry import Registry
 from dbhandler.request import Request
@@ -28,6 +29,7 @@ class Worker:
         self, provisioner: Provisioner, lifecycle: Lifecycle, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._provisioner, self._lifecycle, self._clock = provisioner, lifecycle, clock
+        self._log = OutcomeLog(clock)
 
     def create(self, payload: bytes, origin: str, ltime: int = 0) -> list[Outcome]:
         """Carries out a create_db payload. ltime is its event's Lamport time, 0 for a query. Raises Unavailable."""
@@ -53,7 +55,7 @@ class Worker:
             raise Unavailable(f"the state folder cannot be written: {error}") from error
         milliseconds = (self._clock() - began) * 1000 / len(outcomes)
         for outcome in outcomes:
-            _log_outcome(origin, outcome, milliseconds)
+            self._log.write(origin, outcome, milliseconds)
         return outcomes
 
 
@@ -155,11 +157,3 @@ def fitting_list(names: list[str]) -> bytes:
             break
         fitting.append(name)
     return encode({**fields, "databases": fitting})
-
-
-def _log_outcome(origin: str, outcome: Outcome, milliseconds: float) -> None:
-    level = logging.ERROR if outcome.status == "failed" else logging.WARNING if outcome.reason else logging.INFO
-    name = log.shown(outcome.database) + " " if outcome.database is not None else ""
-    user = f" for account {log.shown(outcome.user)}" if outcome.user else ""
-    reason = f": {outcome.reason}" if outcome.reason else ""
-    logger.log(level, "%s %s%s%s in %.1f ms%s", origin, name, outcome.status, user, milliseconds, reason)

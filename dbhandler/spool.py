@@ -13,8 +13,12 @@ import time
 MAX_PAYLOAD = 65536
 """Bytes. Serf's own limit is 9,216; a payload piped in by hand may be larger."""
 
+DEFAULT_MAX = 20000
+"""Events that may wait."""
+
 FAILED = "failed"
 _TEMPORARY = ".tmp-"
+_COMPLAINED = ".full"
 
 
 class Entry:
@@ -52,6 +56,22 @@ class Spool:
             _unlink(f"{self.folder}/{name}")
             raise
         return name
+
+    def is_full(self, limit: int) -> bool:
+        """Do `limit` events wait already?"""
+        return len(os.listdir(self.folder)) >= limit
+
+    def complain_now(self, interval: float = 10.0) -> bool:
+        """True when nobody has complained of a full spool within so many seconds; then the caller should."""
+        mark = f"{self.folder}/{_COMPLAINED}"
+        try:
+            if time.time() - os.stat(mark).st_mtime < interval:
+                return False
+        except FileNotFoundError:
+            pass
+        os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o600))
+        os.utime(mark)
+        return True
 
     def entries(self) -> list[Entry]:
         """The waiting events, the oldest first."""

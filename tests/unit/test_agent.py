@@ -62,7 +62,7 @@ def path(tmp_path: Path) -> str:
 @pytest.fixture
 def running(parts: Parts, fifo: str, path: str) -> Iterator[Agent]:
     """An agent whose loop runs in a thread and has nothing to do."""
-    built = Agent(parts, parts, parts, fifo, path)  # type: ignore[arg-type]
+    built = Agent([parts], parts, parts, fifo, path)  # type: ignore[arg-type]
     thread = threading.Thread(target=built.run)
     thread.start()
     assert parts.stepped.acquire(timeout=PATIENCE)
@@ -122,7 +122,7 @@ def test_fifo_and_socket_are_private_and_survive_a_predecessor_that_was_killed(
     parts: Parts, fifo: str, path: str, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        Agent(parts, parts, parts, fifo, path)  # type: ignore[arg-type]
+        Agent([parts], parts, parts, fifo, path)  # type: ignore[arg-type]
     modes = {entry.name: stat.filemode(entry.stat().st_mode) for entry in tmp_path.iterdir()}
     assert modes == {"wake": "prw-------", "agent.sock": "srw-------"}
 

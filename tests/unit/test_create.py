@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler import create
+from dbhandler import create, paths
 from dbhandler.spool import MAX_PAYLOAD, Spool
 
 PROGRAM = str(Path(sys.executable).with_name("dbhandler-create"))
@@ -110,7 +111,7 @@ def test_a_spool_that_cannot_be_written_is_told_in_the_nodes_log_too(
     assert fired(b"a", environ, tmp_path) == create.EX_IOERR
     complaint = capsys.readouterr().err
     assert (tmp_path / "log").read_text() == complaint
-    sentence = f"create_db not stored, spool {spool.folder}: No such file or directory"
+    sentence = f"create_db not stored, is lost: spool {spool.folder}: No such file or directory"
     # The same form as all other lines of the log.
     assert re.fullmatch(rf"\d{{4}}-[-0-9: ]+\+00:00 \[ERROR\] \[dbhandler\]: {re.escape(sentence)}\n", complaint)
 
@@ -155,3 +156,28 @@ def test_the_program_imports_nothing_slow(environ: dict[str, str]) -> None:
     slow = {"pathlib", "logging", "json", "re", "socket", "contextlib", "dataclasses", "pymysql", "msgpack"}
     bare = subprocess.run([sys.executable, "-c", "import sys; print(*sys.modules)"], capture_output=True, timeout=30)
     assert not (set(done.stdout.decode().split()) - set(bare.stdout.decode().split())) & slow
+
+
+def test_without_room_on_disk_the_event_is_kept_in_memory_but_not_acknowledged(
+    environ: dict[str, str], spool: Spool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(spool.folder).rmdir()
+    memory = Path(paths.memory_spool_dir(environ))
+    memory.mkdir()
+    try:
+        assert fired(b"a", environ, tmp_path) == create.EX_IOERR
+        [entry] = Spool(str(memory)).entries()
+        assert Spool(str(memory)).read(entry) == b"a"
+    finally:
+        shutil.rmtree(memory)
+    assert "kept in memory only" in capsys.readouterr().err
+
+
+def test_a_full_spool_refuses_and_complains_once(
+    environ: dict[str, str], spool: Spool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ["DBHANDLER_SPOOL_MAX"] = "2"
+    assert [fired(b"a", environ, tmp_path) for _ in range(5)] == [0, 0, *[create.EX_TEMPFAIL] * 3]
+    assert len(spool.entries()) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "2 events wait already (DBHANDLER_SPOOL_MAX)" in line

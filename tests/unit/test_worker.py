@@ -69,7 +69,7 @@ def test_a_request_is_one_log_line_with_what_was_asked_what_happened_and_how_lon
 ) -> None:
     worker.create(b"wordpress", "event create_db #7:")
     assert caplog.record_tuples == [
-        ("dbhandler.queries", logging.INFO, "event create_db #7: 'wordpress' created in 4.0 ms")
+        ("dbhandler.outcome_log", logging.INFO, "event create_db #7: 'wordpress' created in 4.0 ms")
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_refusal_is_told_with_its_reason(
 ) -> None:
     provisioner.outcomes = [Outcome(status, "a", reason="a rule")]
     worker.create(b"a", "event:")
-    assert caplog.record_tuples == [("dbhandler.queries", level, f"event: 'a' {status} in 4.0 ms: a rule")]
+    assert caplog.record_tuples == [("dbhandler.outcome_log", level, f"event: 'a' {status} in 4.0 ms: a rule")]
 
 
 def test_an_account_is_named_and_existing_is_no_warning(
@@ -94,7 +94,9 @@ def test_an_account_is_named_and_existing_is_no_warning(
 ) -> None:
     provisioner.outcomes = [Outcome("exists", "a", "u")]
     worker.create(b"a", "event:")
-    assert caplog.record_tuples == [("dbhandler.queries", logging.INFO, "event: 'a' exists for account 'u' in 4.0 ms")]
+    assert caplog.record_tuples == [
+        ("dbhandler.outcome_log", logging.INFO, "event: 'a' exists for account 'u' in 4.0 ms")
+    ]
 
 
 @pytest.mark.parametrize("payload", [b"", b" \n", b"a\0", b"\xff", b"x" * 65, b"x" * 70_000, b"{", b'{"x": 1}'])
