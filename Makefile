@@ -12,7 +12,7 @@ DOCKER := $(shell docker info >/dev/null 2>&1 && echo yes)
 BUILD = docker build -q -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
 	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test lint test-unit test-integration test-image bench image setup clean
+.PHONY: help demo test lint test-unit test-integration test-image fuzz bench image setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -49,6 +49,10 @@ ifeq ($(DOCKER),yes)
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
+
+fuzz: setup ## a million hostile inputs for the payload parser and the box; RUNS=n for another number
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[server,test,fuzz]'
+	$(BIN)/python tests/fuzz/fuzz_payload.py -runs=$(or $(RUNS),1000000) -max_len=4096
 
 bench: setup image ## measure the figures of the README, side by side; FIGURES=name … for some
 	$(BIN)/python tests/bench/bench.py $(FIGURES)

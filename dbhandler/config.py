@@ -8,7 +8,7 @@ import pwd
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dbhandler import paths
@@ -35,8 +35,8 @@ class SerfSettings:
     rpc_bind: str
     node: str | None
     join: tuple[str, ...]
-    encrypt_key: str | None
-    rpc_auth: str | None
+    encrypt_key: str | None = field(repr=False)
+    rpc_auth: str | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Config:
     defaults_file: Path | None
     os_user: str | None
     admin_user: str
-    admin_password: str | None
+    admin_password: str | None = field(repr=False)
     advertise_host: str | None
     advertise_port: int | None
     policy: Policy
@@ -118,7 +118,10 @@ def socket_user() -> str:
 
 
 def read_setting(environ: Mapping[str, str], name: str) -> str | None:
-    """The value of NAME, or the first line of the file that NAME_FILE names, or None. Raises ConfigError."""
+    """The value of NAME, or what stands in the file that NAME_FILE names (without a last line end), or None.
+
+    Raises ConfigError.
+    """
     return _Reader(environ).text(name)
 
 

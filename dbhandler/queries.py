@@ -92,11 +92,20 @@ class Queries:
             if handler is None:
                 raise InvalidRequest(f"unknown query {log.shown(name)}: known are {', '.join(self._known)}")
             return handler(payload)
-        except DbHandlerError as error:
-            status = "unavailable" if isinstance(error, Unavailable) else refusal(error).status
-            return encode({"status": status, "reason": str(error)})
+        except Unavailable as error:
+            return self._unavailable(name, str(error))
         except (OSError, sqlite3.Error) as error:
-            return encode({"status": "unavailable", "reason": f"the state folder cannot be used: {error}"})
+            return self._unavailable(name, f"the state folder cannot be used: {error}")
+        except DbHandlerError as error:
+            return encode({"status": refusal(error).status, "reason": str(error)})
+        except Exception as error:
+            # A defect of ours must not end the agent, whatever a payload has found.
+            logger.error("query %s failed (%s)", log.shown(name), type(error).__name__)
+            return encode({"status": "failed", "reason": "this server could not handle the query; its log says more"})
+
+    def _unavailable(self, name: str, reason: str) -> bytes:
+        logger.warning("query %s: unavailable: %s", name, reason)
+        return encode({"status": "unavailable", "reason": reason})
 
     def _create(self, payload: bytes) -> bytes:
         outcomes = self._worker.create(payload, "query create_db:")

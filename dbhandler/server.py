@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,9 @@ _AWAY = frozenset({
 
 28 and 122 are the system's own ENOSPC and EDQUOT."""
 
+_FULL_DISK = re.compile(r"\berrno: (?:28|30|122)\b")
+"""ENOSPC, EROFS and EDQUOT inside the text of another error, such as 1006 for CREATE DATABASE."""
+
 _CLIENT_ERRORS = range(2000, 3000)
 
 SESSION = "SET SESSION lock_wait_timeout = 2, sql_mode = 'STRICT_ALL_TABLES'"
@@ -40,12 +44,14 @@ STATEMENT_TIMEOUT = 10.0
 class Server:
     """One connection to the server at a Unix socket, opened when first needed and again after it was lost.
 
-    user and password are the account's; without a password the socket itself proves who asks.
+    user and password are the account's; without a password the socket itself proves who asks, and being refused is
+    then a fault of the server that passes, not an answer.
     """
 
     def __init__(self, socket: str, user: str, password: str = "", timeout: float = STATEMENT_TIMEOUT) -> None:
         self._socket, self._user, self._password = socket, user, password
         self._timeout = timeout
+        self._passing = _AWAY if password else _AWAY | ACCESS_DENIED
         self._connection: pymysql.connections.Connection[pymysql.cursors.Cursor] | None = None
 
     def __enter__(self) -> Server:
@@ -59,7 +65,7 @@ class Server:
 
         Raises Unavailable where trying again later is right, ServerError (with errno) where it is not.
         """
-        with _translated(statement.secret, self.close):
+        with _translated(statement.secret, self._passing, self.close):
             connection = self._open()
             with connection.cursor() as cursor:
                 cursor.execute(statement.text, statement.values)
@@ -67,7 +73,7 @@ class Server:
 
     def connect(self) -> None:
         """Opens the connection now. Raises as `execute` does."""
-        with _translated(True, self.close):
+        with _translated(True, self._passing, self.close):
             self._open()
 
     def accepts(self, user: str, password: str) -> bool:
@@ -123,23 +129,23 @@ def agent_server(config: Config, timeout: float = STATEMENT_TIMEOUT) -> Server:
 
 
 @contextmanager
-def _translated(secret: bool, lost: Callable[[], None]) -> Iterator[None]:
+def _translated(secret: bool, passing: frozenset[int], lost: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except (pymysql.err.Error, OSError) as error:
-        translated = _error(error, secret)
+        translated = _error(error, secret, passing)
         if isinstance(translated, Unavailable):
             lost()
         # A traceback of a statement with a credential would quote it.
         raise translated from (None if secret else error)
 
 
-def _error(error: Exception, secret: bool) -> DbHandlerError:
+def _error(error: Exception, secret: bool, passing: frozenset[int]) -> DbHandlerError:
     code = error.args[0] if error.args else 0
     errno = code if isinstance(code, int) else 0
     if isinstance(error, OSError) or errno in _CLIENT_ERRORS or errno == 0:
         return Unavailable(f"the database server does not answer (error {errno})")
     detail = "" if secret or len(error.args) < 2 else f": {error.args[1]}"
-    if errno in _AWAY:
+    if errno in passing or _FULL_DISK.search(str(error.args[-1])):
         return Unavailable(f"the database server cannot do this now (error {errno}{detail})")
     return ServerError(f"the database server refused (error {errno}{detail})", errno)

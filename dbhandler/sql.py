@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ANY_HOST = "%"
 
@@ -12,7 +12,7 @@ class Statement:
     """SQL text with %s in place of values, and the values. secret: it carries a credential."""
 
     text: str
-    values: tuple[object, ...] = ()
+    values: tuple[object, ...] = field(default=(), repr=False)
     secret: bool = False
 
 

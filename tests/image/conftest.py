@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,13 @@ SERVERS = {"mariadb": "mariadbd", "mysql": "mysqld"}
 SYSTEM = {"mysql", "sys", "information_schema", "performance_schema"}
 RPC_KEY = "the-rpc-key-of-the-tests"
 SUPERVISORCTL = ("supervisorctl", "-c", "/etc/dbhandler/supervisord.conf")
+
+EVERYTHING = (
+    "SHOW DATABASES",
+    "SELECT User, Host, plugin, authentication_string FROM mysql.user ORDER BY User, Host",
+    "SELECT * FROM mysql.db ORDER BY Host, Db, User",
+)
+"""All that a request could change: databases, accounts with their passwords, grants."""
 
 ACCESS_DENIED = (1044, 1045, 1698)
 """To the database, to the server, to an account that is not there or has no password. Anything else is no answer."""
@@ -82,14 +90,16 @@ def free_port() -> int:
 
 
 class Container:
-    """One container; everything is asked of Docker anew, because addresses and ports change with a restart."""
+    """One container. Docker is asked once for what stays, and anew after a start for what may have changed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._ports: dict[int, int] = {}
 
     # --- its life ---
 
     def start(self) -> None:
+        self._ports.clear()
         docker("start", self.name)
 
     def stop(self) -> None:
@@ -97,6 +107,7 @@ class Container:
         docker("stop", "-t", "100", self.name)
 
     def restart(self) -> None:
+        self._ports.clear()
         docker("restart", "-t", "100", self.name)
 
     def kill(self) -> None:
@@ -161,12 +172,14 @@ class Container:
 
     def published(self, port: int) -> int:
         """The port of this machine under which a port of the container is published."""
-        lines = docker("port", self.name, f"{port}/tcp").stdout.splitlines()
-        return int(lines[0].rpartition(":")[2])
+        if port not in self._ports:
+            lines = docker("port", self.name, f"{port}/tcp").stdout.splitlines()
+            self._ports[port] = int(lines[0].rpartition(":")[2])
+        return self._ports[port]
 
     # --- its Serf agent ---
 
-    @property
+    @cached_property
     def node(self) -> str:
         """The name of its Serf member: the container's host name."""
         return str(inspect(self.name, ".Config.Hostname"))
@@ -219,7 +232,7 @@ class Database(Container):
     def _healthy_or_ended(self) -> bool:
         return self.run("dbhandler-health").returncode == 0 or not self.running
 
-    @property
+    @cached_property
     def admin(self) -> tuple[str, str]:
         """User and password of the last banner."""
         assert self.passwords, f"no banner in:\n{self.logs}"
@@ -233,7 +246,8 @@ class Database(Container):
             host="127.0.0.1",
             port=self.published(3306),
             user=user,
-            password=password,
+            # As bytes: PyMySQL would take a text for Latin-1, the server takes it for UTF-8.
+            password=password.encode(),
             database=database,
             autocommit=True,
             connect_timeout=20,
@@ -266,14 +280,11 @@ class Database(Container):
         return set(names) <= self.databases()
 
     def snapshot(self) -> tuple[object, ...]:
-        """All that a request could change: databases, accounts with their passwords, grants."""
-        return (
-            self.sql("SHOW DATABASES"),
-            self.sql("SELECT User, Host, plugin, authentication_string FROM mysql.user ORDER BY User, Host"),
-            self.sql("SELECT * FROM mysql.db ORDER BY Host, Db, User"),
-        )
+        """The answers to EVERYTHING, to compare what was before with what is after."""
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
+            return tuple(cursor.execute(text) and cursor.fetchall() for text in EVERYTHING)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The public key that its Serf member shows."""
         return str(eventually("the tag key", lambda: self.tags().get("key")))
@@ -287,9 +298,13 @@ class Database(Container):
         eventually(f"{self.name} to be ready", lambda: self.tags().get("mysql") == "ready")
         return self
 
+    def supervisorctl(self, *arguments: str) -> str:
+        """What supervisorctl says inside; its exit status tells little."""
+        return self.exec(*SUPERVISORCTL, *arguments, check=False, DBHANDLER_RUN_DIR="/run/dbhandler")
+
     def pid(self, program: str) -> int:
         """The process number, inside, of one of supervisord's programs; 0 while there is none."""
-        output = self.exec(*SUPERVISORCTL, "pid", f"dbhandler:{program}", check=False).strip()
+        output = self.supervisorctl("pid", f"dbhandler:{program}").strip()
         return int(output) if output.isdigit() else 0
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dbhandler import __version__
 
-from .conftest import ENGINES, Container, Database, Site, docker, eventually, inspect
+from .conftest import ENGINES, SUPERVISORCTL, Container, Database, Site, docker, eventually, inspect
 
 IMAGES = (*(f"dbhandler:{engine}" for engine in ENGINES), "dbhandler-serf")
 BASES = ("debian:trixie-slim", "dbhandler-base:trixie")
@@ -150,7 +150,7 @@ def test_no_second_protocol_listens(server: Database) -> None:
 
 
 def test_supervisorctl_works_by_hand(server: Database) -> None:
-    output = server.exec("supervisorctl", "-c", "/etc/dbhandler/supervisord.conf", "status", check=False)
+    output = server.exec(*SUPERVISORCTL, "status", check=False)
     assert re.search(r"^dbhandler:mysqld +RUNNING", output, re.MULTILINE), output
 
 
@@ -160,9 +160,9 @@ def test_any_user_may_run_it(site: Site, engine: str) -> None:
     server = site.database(engine, options=("--user", "54321:54321")).wait_healthy()
     user, password = server.admin
     assert server.opens(user, password)
-    processes = docker("top", server.name, "-eo", "uid,args").stdout.splitlines()[1:]
+    processes = docker("top", server.name, "-eo", "pid,uid,args").stdout.splitlines()[1:]
     assert len(processes) > 3
-    assert {line.split()[0] for line in processes} == {"54321"}
+    assert {line.split()[1] for line in processes} == {"54321"}
 
 
 def test_the_handlers_work_by_hand(site: Site) -> None:

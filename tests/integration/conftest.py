@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,20 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "container"))
 
 from loopback import DatabaseNode, SerfNode, bake
+
+LOG_TAIL = 4000
+"""Characters."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows with a failed test what its nodes logged last."""
+    report = yield
+    if report.failed:
+        clusters = [value for value in item.funcargs.values() if isinstance(value, Cluster)]
+        for node in dict.fromkeys(node for cluster in clusters for node in cluster.nodes):
+            report.sections.append((f"log of {node.name}", node.log[-LOG_TAIL:]))
+    return report
 
 
 @pytest.fixture(scope="session")

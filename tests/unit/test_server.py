@@ -161,7 +161,20 @@ def test_it_waits_no_longer_than_told(driver: Driver, server: Server, clock: Clo
     assert 60 <= clock() - began < 61
 
 
-def test_a_server_that_refuses_is_not_waited_for(driver: Driver, server: Server, clock: Clock) -> None:
+def test_a_server_that_refuses_a_password_is_not_waited_for(driver: Driver, clock: Clock) -> None:
     driver.refusals = [pymysql.err.OperationalError(1045, "Access denied")]
     with pytest.raises(ServerError):
-        server.wait_until_ready(60, clock, clock.advance)
+        Server("/socket", "clerk", "a password").wait_until_ready(60, clock, clock.advance)
+
+
+def test_our_own_account_refused_is_a_fault_that_passes(driver: Driver, server: Server, clock: Clock) -> None:
+    driver.refusals = [pymysql.err.OperationalError(1698, "Access denied")]
+    server.wait_until_ready(60, clock, clock.advance)
+    assert len(driver.connects) == 2
+
+
+@pytest.mark.parametrize(("errno", "passes"), [(28, True), (30, True), (122, True), (13, False), (281, False)])
+def test_a_full_disk_inside_another_error_passes(driver: Driver, server: Server, errno: int, passes: bool) -> None:
+    driver.errors = [pymysql.err.OperationalError(1006, f"Can't create database 'a' (errno: {errno} \"…\")")]
+    with pytest.raises(Unavailable if passes else ServerError):
+        server.execute(Statement("CREATE DATABASE `a`"))

@@ -1,0 +1,284 @@
+"""The containers of the fault tests, by the docker command; everything is removed at the end, by name."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from typing import Any, TypeVar
+
+import pymysql
+import pytest
+
+from dbhandler.serf import Serf
+
+T = TypeVar("T")
+
+IMAGE, SERF_IMAGE = "dbhandler:mariadb", "dbhandler-serf"
+RPC_KEY = "the-rpc-key-of-the-fault-tests"
+STATE = "/var/lib/dbhandler"
+DEADLINE = 90.0
+"""Seconds. Generous: no test here is about speed, and a busy machine is no defect."""
+
+
+def docker(*arguments: str, check: bool = True, stdin: str | None = None) -> str:
+    """What a docker command prints, stdout and stderr together."""
+    done = subprocess.run(
+        ("docker", *arguments), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", timeout=150,
+    )  # fmt: skip
+    if check and done.returncode:
+        raise AssertionError(f"docker {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+def eventually(what: str, condition: Callable[[], T], timeout: float = DEADLINE, interval: float = 0.2) -> T:
+    """The first true value of `condition`; fails naming `what`, and the last value, when there is none in time."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout:.0f} s for {what}; last seen: {value!r}")
+        time.sleep(interval)
+    return value
+
+
+class Container:
+    """One container. Addresses and ports are asked of Docker anew, because they change with a restart."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def inspect(self, template: str) -> Any:
+        """One value of `docker inspect`."""
+        return json.loads(docker("inspect", "-f", f"{{{{json {template}}}}}", self.name))
+
+    def exec(self, *command: str, user: str = "root", check: bool = True, stdin: str | None = None) -> str:
+        """What a command prints inside."""
+        interactive = [] if stdin is None else ["-i"]
+        return docker("exec", *interactive, "-u", user, self.name, *command, check=check, stdin=stdin)
+
+    @property
+    def logs(self) -> str:
+        return docker("logs", self.name)
+
+    @property
+    def running(self) -> bool:
+        return bool(self.inspect(".State.Running"))
+
+    @property
+    def node(self) -> str:
+        """The name of its Serf member: the container's host name."""
+        return str(self.inspect(".Config.Hostname"))
+
+    def stop(self) -> None:
+        """Asks supervisord to stop; only the container itself ends it, because no test waits as long as that."""
+        docker("stop", "-t", "100", self.name)
+
+    def start(self) -> None:
+        docker("start", self.name)
+
+    def rpc(self) -> Serf:
+        """An RPC connection to its Serf agent, from this machine."""
+        return Serf(f"127.0.0.1:{self.published(7373)}", RPC_KEY, timeout=30.0)
+
+    def published(self, port: int) -> int:
+        return int(docker("port", self.name, f"{port}/tcp").splitlines()[0].rpartition(":")[2])
+
+    def alive(self) -> set[str]:
+        """The names of the live members that its Serf agent knows; none while it is away."""
+        output = self.exec("serf", "members", "-format=json", f"-rpc-auth={RPC_KEY}", check=False)
+        with suppress(ValueError):
+            return {member["name"] for member in json.loads(output)["members"] if member["status"] == "alive"}
+        return set()
+
+    def fire(self, names: Sequence[str], per_second: float | None = None) -> None:
+        """Fires one event per name over one connection, at an even pace or without a pause."""
+        began = time.monotonic()
+        with self.rpc() as serf:
+            for number, name in enumerate(names):
+                if per_second:
+                    time.sleep(max(0.0, began + number / per_second - time.monotonic()))
+                serf.event("create_db", name.encode(), coalesce=False)
+
+
+class Server(Container):
+    """A database container."""
+
+    def healthy(self) -> bool:
+        return "ready" in self.exec("dbhandler-health", check=False).splitlines()
+
+    def wait_ready(self) -> Server:
+        """Waits until its own health check is content, and its Serf member says that it serves."""
+        eventually(f"{self.name} to be ready", lambda: (self.healthy() and self.tag("mysql") == "ready") or self._end())
+        return self
+
+    def tag(self, name: str) -> str:
+        """A Serf tag of its own member, as its own agent knows it."""
+        output = self.exec("serf", "members", "-format=json", f"-rpc-auth={RPC_KEY}", check=False)
+        with suppress(ValueError):
+            for member in json.loads(output)["members"]:
+                if member["name"] == self.node:
+                    return str(member["tags"].get(name, ""))
+        return ""
+
+    def _end(self) -> bool:
+        assert self.running, f"{self.name} has ended:\n{self.logs}"
+        return False
+
+    def sql(self, text: str, check: bool = True) -> list[str]:
+        """The lines of a statement's answer, run as the server's root through the socket."""
+        return self.exec("mariadb", "--batch", "--skip-column-names", "-e", text, check=check).splitlines()
+
+    def made(self, prefix: str) -> set[str]:
+        """The databases whose names begin so; none while the server is away."""
+        output = self.sql("SHOW DATABASES", check=False)
+        return {line for line in output if line.startswith(prefix)}
+
+    def wait_for(self, names: Sequence[str], timeout: float = DEADLINE) -> None:
+        """Waits until a database of each name is there; a failure says how many are missing, and which."""
+        wanted, prefix = set(names), names[0].partition("_")[0]
+        deadline = time.monotonic() + timeout
+        while missing := wanted - self.made(prefix):
+            if time.monotonic() > deadline:
+                some = sorted(missing)[:3] + sorted(missing)[-3:]
+                pytest.fail(f"{len(missing)} of {len(wanted)} databases are missing, such as {some}:\n{self.end()}")
+            time.sleep(0.5)
+
+    def end(self, lines: int = 40) -> str:
+        """The end of its log."""
+        return "\n".join(self.logs.splitlines()[-lines:])
+
+    @property
+    def passwords(self) -> list[str]:
+        """The password of every banner in the log."""
+        return re.findall(r"^    mysql -uadmin -p(\S+) -h<host> -P<port>$", self.logs, re.MULTILINE)
+
+    def connect(self, password: str = "") -> Any:
+        """An admin's connection from this machine over TCP. Raises pymysql.err.Error."""
+        return pymysql.connect(
+            host="127.0.0.1", port=self.published(3306), user="admin", password=password or self.passwords[-1],
+            autocommit=True, connect_timeout=20, read_timeout=60,
+        )  # fmt: skip
+
+    def opens(self, password: str) -> bool:
+        """Does the server let the admin in?"""
+        with suppress(pymysql.err.OperationalError), closing(self.connect(password)):
+            return True
+        return False
+
+    def pid(self, program: str) -> int:
+        """The process number, inside, of one of supervisord's programs; 0 while there is none."""
+        output = self._supervisorctl("pid", f"dbhandler:{program}")
+        return int(output) if output.isdigit() else 0
+
+    def kill(self, program: str) -> None:
+        """Kills one of supervisord's programs as a crash would."""
+        self.exec("sh", "-c", f"kill -9 {self.pid(program)}")
+
+    def _supervisorctl(self, *arguments: str) -> str:
+        command = ("supervisorctl", "-c", "/etc/dbhandler/supervisord.conf", *arguments)
+        variables = ("-e", "DBHANDLER_RUN_DIR=/run/dbhandler", "-e", "DBHANDLER_MYSQLD=unused")
+        return docker("exec", *variables, self.name, *command, check=False).strip()
+
+    def ask(self, query: str, payload: str = "") -> dict[str, Any]:
+        """The answer to a query, without Serf: what its handler prints."""
+        command = ("env", f"SERF_QUERY_NAME={query}", "dbhandler-query")
+        return dict(json.loads(self.exec(*command, user="mysql", stdin=payload)))
+
+    def resident(self, program: str = "agent") -> int:
+        """The resident memory of a program in KiB; 0 while there is none."""
+        found = re.search(r"VmRSS:\s+(\d+)", self.exec("cat", f"/proc/{self.pid(program)}/status", check=False))
+        return int(found.group(1)) if found else 0
+
+    def waiting(self) -> int:
+        """The number of events in the spool."""
+        return len(self.exec("ls", f"{STATE}/spool").split()) if self.running else 0
+
+
+class Site:
+    """Makes containers, volumes and one network, and removes them all, by name."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self) -> None:
+        self._containers: list[str] = []
+        self._volumes: list[str] = []
+        self.network, self._net = self._make_network()
+
+    def name(self, word: str) -> str:
+        """A name that nobody else uses."""
+        return f"dbhf-{os.getpid()}-{next(self._numbers)}-{word}"
+
+    def address(self, last: int) -> str:
+        """An address on the network, by its last number."""
+        return f"{self._net}.{last}"
+
+    def volume(self, *options: str) -> str:
+        """An empty volume."""
+        name = self.name("volume")
+        self._volumes.append(name)
+        docker("volume", "create", *options, name)
+        return name
+
+    def run(self, image: str, *command: str, options: Sequence[str] = (), name: str = "") -> str:
+        """Starts a container in the background; returns its name."""
+        name = name or self.name("container")
+        self._containers.append(name)
+        docker("run", "-d", "--network", self.network, "--name", name, *options, image, *command)
+        return name
+
+    def server(self, *command: str, join: str = "", options: Sequence[str] = (), name: str = "") -> Server:
+        """A database container, started."""
+        published = ("-p", "127.0.0.1::3306", "-p", "127.0.0.1::7373")
+        settings = ("-e", f"SERF_JOIN={join}", "-e", f"SERF_RPC_AUTH={RPC_KEY}")
+        # Its address is its own only for as long as it runs, and a member is known by its address.
+        return Server(
+            self.run(IMAGE, *command, options=(*published, *settings, *options), name=name or self.name("db"))
+        )
+
+    def agent(self, name: str = "", options: Sequence[str] = ()) -> Container:
+        """A Serf agent alone, started."""
+        published = ("-p", "127.0.0.1::7373", "-e", f"SERF_RPC_AUTH={RPC_KEY}")
+        agent = Container(self.run(SERF_IMAGE, options=(*published, *options), name=name or self.name("serf")))
+        eventually("the Serf agent", agent.alive)
+        return agent
+
+    def remove(self, container: Container) -> None:
+        """Removes a container before the end, with its anonymous volumes."""
+        docker("rm", "-f", "-v", container.name)
+
+    def close(self) -> None:
+        """Removes everything; what is gone already is as good as removed."""
+        if self._containers:
+            docker("rm", "-f", "-v", *self._containers, check=False)
+        for volume in self._volumes:
+            docker("volume", "rm", "-f", volume, check=False)
+        docker("network", "rm", self.network, check=False)
+
+    def _make_network(self) -> tuple[str, str]:
+        # With a subnet of our own choice, because Docker hands out fixed addresses on no other.
+        for _ in range(20):
+            name, net = self.name("network"), f"10.{random.randrange(200, 250)}.{random.randrange(256)}"
+            if "overlaps" not in docker("network", "create", f"--subnet={net}.0/24", name, check=False):
+                return name, net
+        raise AssertionError("no subnet is free")
+
+
+def numbered(prefix: str, count: int) -> list[str]:
+    """Names for databases."""
+    return [f"{prefix}_{number:05d}" for number in range(count)]
+
+
+def sites() -> Iterator[Site]:
+    """One site, removed at the end."""
+    made = Site()
+    try:
+        yield made
+    finally:
+        made.close()
