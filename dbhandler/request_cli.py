@@ -113,8 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="dbhandler-request",
         usage="%(prog)s NAME [options] [-- COMMAND ...]\n       %(prog)s --rotate|--drop --state FILE [options]",
-        description="Asks the database servers of a Serf cluster for a database with an account of its own, and prints "
-        "how to connect, or runs COMMAND with that in its environment.",
+        description="Asks the database servers of a Serf cluster for a database with an account of its own,\n"
+        "and prints how to connect, or runs COMMAND with that in its environment.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -57,9 +57,10 @@ def test_a_server_that_was_down(agent: Container, server: Server) -> None:
 def test_the_agent_replaced_by_one_with_another_address(own_site: Site, agent: Container, servers: int) -> None:
     # Two servers still have each other; that must not keep them from looking for whom they were told to join.
     group = [joined(own_site, agent, 100 + number) for number in range(servers)]
+    old = agent.node
     own_site.remove(agent)
     new = own_site.agent(name=agent.name, options=("--ip", own_site.address(11)))
-    assert new.node != agent.node
+    assert new.node != old
     eventually("the new agent to see them all", lambda: {server.node for server in group} <= new.alive())
     names = numbered("new", 5)
     new.fire(names)

@@ -154,17 +154,6 @@ def test_supervisorctl_works_by_hand(server: Database) -> None:
     assert re.search(r"^dbhandler:mysqld +RUNNING", output, re.MULTILINE), output
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_any_user_may_run_it(site: Site, engine: str) -> None:
-    """`docker run --user` with an id that has no name inside, as some platforms insist on."""
-    server = site.database(engine, options=("--user", "54321:54321")).wait_healthy()
-    user, password = server.admin
-    assert server.opens(user, password)
-    processes = docker("top", server.name, "-eo", "pid,uid,args").stdout.splitlines()[1:]
-    assert len(processes) > 3
-    assert {line.split()[1] for line in processes} == {"54321"}
-
-
 def test_the_handlers_work_by_hand(site: Site) -> None:
     """`dbhandler-create` and `dbhandler-query` work without Serf, as their --help says."""
     server = site.database().wait_healthy()
