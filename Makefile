@@ -12,7 +12,7 @@ DOCKER := $(shell docker info >/dev/null 2>&1 && echo yes)
 BUILD = docker build -q -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
 	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test lint test-unit test-integration test-image fuzz bench image setup clean
+.PHONY: help demo test lint test-unit test-integration test-image test-faults fuzz bench image setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -26,7 +26,7 @@ else
 	@$(BIN)/python container/demo.py loopback
 endif
 
-test: lint test-unit test-integration test-image ## run everything: lint, unit, integration and container tests
+test: lint test-unit test-integration test-image test-faults ## run everything: lint, unit, integration, containers, faults
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
@@ -48,6 +48,14 @@ ifeq ($(DOCKER),yes)
 	$(BIN)/pytest -q tests/image
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
+endif
+
+test-faults: setup ## nothing is lost, whatever is killed; DBHANDLER_FAULTS=full for the long form
+ifeq ($(DOCKER),yes)
+	@$(MAKE) --no-print-directory image
+	$(BIN)/pytest -q tests/faults
+else
+	@echo "fault tests are left out: no Docker engine answers here (docker info)"
 endif
 
 fuzz: setup ## a million hostile inputs for the payload parser and the box; RUNS=n for another number

@@ -27,6 +27,15 @@ def encode(fields: Mapping[str, object]) -> bytes:
     return line + b"\n"
 
 
+def decode(line: bytes) -> Mapping[str, object]:
+    """The fields of an answer; none when it is not one."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def unavailable(reason: str) -> bytes:
     """The answer of whoever cannot reach the agent or the server."""
     return encode({"status": "unavailable", "reason": reason})

@@ -6,18 +6,19 @@ connection = request_database("shop", state_file="/data/database.json")
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
 import string
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dbhandler import answer as answers
 from dbhandler.box import LIFETIME, Credentials, seal
 from dbhandler.connection import Connection
+from dbhandler.discovery import ANSWER_TIMEOUT, find_server
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
 from dbhandler.log import shown
 from dbhandler.request import check_name
@@ -26,8 +27,6 @@ from dbhandler.state import State, StateFile
 
 TIMEOUT = 300.0
 """Seconds to wait for a server."""
-ANSWER_TIMEOUT = 4.0
-"""Seconds for one query; the server's own handler gives up after two."""
 PAUSE = 0.5
 """Seconds between two tries."""
 PASSWORD_LENGTH = 32
@@ -206,65 +205,8 @@ def ask_server(
     request |= {key: value for key, value in options.items() if value is not None}
     payload = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
     for _, answer in serf.query(query, payload, ANSWER_TIMEOUT, nodes=[server.name]):
-        return _judged(server, _decoded(answer))
+        return _judged(server, answers.decode(answer))
     raise TryLater(f"the server {shown(server.name)} has not answered")
-
-
-def find_server(serf: Serf, database: str, key: str | None) -> Member:
-    """The ready server that has the database, or the one that shall get it.
-
-    key is the public key of the server known to have it. Raises Unavailable where there is no server, TryLater while
-    the right one is not ready, or while one that might have the database does not answer.
-    """
-    servers = distinct_servers(serf.members())
-    if not servers:
-        raise Unavailable("there is no database server in the Serf cluster")
-    if key is not None:
-        known = [server for server in servers if server.tags.get("key") == key]
-        if not known:
-            raise TryLater("the server that has the database is not in the Serf cluster")
-        return _ready(known[0])
-    if len(servers) == 1:
-        return _ready(servers[0])
-    holders = _holders(serf, servers, database)
-    return max(holders or servers, key=lambda server: _weight(server, database))
-
-
-def distinct_servers(members: Iterable[Member]) -> list[Member]:
-    """The database servers that are or may come back, one member for each: a container that replaced another on the
-    same volume has its key, and is the same server."""
-    servers: dict[str, Member] = {}
-    for member in sorted(members, key=lambda member: member.status == "alive"):
-        if member.tags.get("role") == "db" and member.status in ("alive", "failed", "leaving"):
-            servers[member.tags.get("key") or member.name] = member
-    return list(servers.values())
-
-
-def _holders(serf: Serf, servers: list[Member], database: str) -> list[Member]:
-    """The servers that have the database. Raises TryLater unless every server has said yes or no: a server that is
-    away may have it, and a second database of that name would split the application's data."""
-    waiting = {server.name: _ready(server) for server in servers}
-    holders = []
-    for node, answer in serf.query("find_db", database.encode(), ANSWER_TIMEOUT, nodes=list(waiting)):
-        status = _decoded(answer).get("status")
-        if node in waiting and status in ("exists", "absent"):
-            server = waiting.pop(node)
-            holders += [server] if status == "exists" else []
-        if not waiting:
-            return holders
-    raise TryLater(f"waiting for {_names(waiting)}, which might have the database and has not answered")
-
-
-def _ready(server: Member) -> Member:
-    state = server.tags.get("mysql") if server.alive else server.status
-    if state != "ready" or "key" not in server.tags:
-        raise TryLater(f"waiting for the server {shown(server.name)}, which is {state or 'starting'}")
-    return server
-
-
-def _weight(server: Member, database: str) -> bytes:
-    """Rendezvous hashing: every client gives the servers the same order for one name, another for the next name."""
-    return hashlib.sha256(f"{server.tags['key']}/{database}".encode()).digest()
 
 
 def _credentials(query: str, state: State) -> Credentials:
@@ -285,15 +227,3 @@ def _judged(server: Member, answer: Mapping[str, object]) -> Mapping[str, object
     if status in ("created", "exists", "rotated", "dropped"):
         return answer
     raise kinds.get(status, DbHandlerError)(f"the server {shown(server.name)} says {status}: {reason}")
-
-
-def _decoded(answer: bytes) -> Mapping[str, object]:
-    try:
-        value = json.loads(answer)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(shown(name) for name in names)

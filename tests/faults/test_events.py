@@ -57,19 +57,11 @@ def fill_disk(server: Server) -> None:
     server.exec("rm", f"{STATE}/.filler")
 
 
-def test_a_burst_from_another_member(server: Server, agent: Container) -> None:
-    names = numbered("burst", SCALE.burst)
-    agent.fire(names)
-    server.wait_for(names)
+# Those first after which history is delivered again: it is short then, and its events are handled one by one.
+FAULTS = (kill_serf, stop_and_start, kill_mysqld, kill_agent, fill_disk)
 
 
-def test_a_burst_at_the_servers_own_agent(server: Server) -> None:
-    names = numbered("own", SCALE.own)
-    server.fire(names)
-    server.wait_for(names)
-
-
-@pytest.mark.parametrize("fault", [kill_mysqld, kill_agent, kill_serf, fill_disk, stop_and_start])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_paced_stream_survives(server: Server, agent: Container, fault: Callable[[Server], None]) -> None:
     names = numbered(fault.__name__, SCALE.paced)
     before = len(server.logs)
@@ -87,3 +79,15 @@ def test_a_paced_stream_survives(server: Server, agent: Container, fault: Callab
         assert any(f"'{name}' exists" in repeated for name in names)
     if fault is fill_disk:
         assert "No space left on device" in server.logs[before:]
+
+
+def test_a_burst_from_another_member(server: Server, agent: Container) -> None:
+    names = numbered("burst", SCALE.burst)
+    agent.fire(names)
+    server.wait_for(names)
+
+
+def test_a_burst_at_the_servers_own_agent(server: Server) -> None:
+    names = numbered("own", SCALE.own)
+    server.fire(names)
+    server.wait_for(names)

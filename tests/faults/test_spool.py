@@ -29,7 +29,7 @@ def test_a_long_spool_of_a_former_version(own_site: Site) -> None:
     server = own_site.server(options=("-v", f"{volume}:{STATE}"))
     eventually("the agent to work on it", lambda: "'old_00100' created" in server.logs)
     early = server.resident()
-    server.wait_for(names, 300.0)
+    server.wait_for(names)
     eventually("an empty spool", lambda: server.waiting() == 0)
     late = server.resident()
     assert early > 0
@@ -56,11 +56,13 @@ def test_two_agents_on_one_spool(server: Server, agent: Container) -> None:
     time.sleep(2)
     names = numbered("two", 200)
     server.fire(names)
-    assert server.ask("create_db", "two_asked")["status"] == "created"
+    asked = server.ask("create_db", "two_asked")
+    assert asked["status"] == "created", asked
     server.wait_for(names)
     server.exec("sh", "-c", f"kill -9 {second}")
     # The one that is left still answers, and still works.
-    assert server.ask("create_db", "one_asked")["status"] == "created"
+    asked = server.ask("create_db", "one_asked")
+    assert asked["status"] == "created", asked
     server.fire(["one_fired"])
     server.wait_for(["one_fired"])
     assert server.pid("agent") == first

@@ -7,7 +7,8 @@ import pytest
 from fakes import Clock
 
 from dbhandler.box import Credentials, Keys
-from dbhandler.client import Client, connect_first, default_rpc_addrs, distinct_servers, find_server
+from dbhandler.client import Client, connect_first, default_rpc_addrs
+from dbhandler.discovery import distinct_servers, find_server
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
 from dbhandler.serf import Member
 from dbhandler.state import State, StateFile
