@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import selectors
 import signal
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +34,9 @@ from dbhandler.watch import ServerWatch
 
 logger = logging.getLogger(__name__)
 
-EX_CONFIG = 78
+EX_TEMPFAIL, EX_CONFIG = 75, 78
+STANDBY = 30.0
+"""Seconds for which a second agent waits for the end of the first; supervisord starts it again after that."""
 HANDOVER_TIMEOUT = 1.0
 """Seconds for a local process to hand over its query; it sends it in one go."""
 
@@ -66,7 +70,8 @@ class Agent:
                 key.data()
 
     def _drain_pokes(self) -> None:
-        os.read(self._wake, 65536)
+        with suppress(BlockingIOError):
+            os.read(self._wake, 65536)
 
     def _serve_query(self) -> None:
         connection, _ = self._listener.accept()
@@ -101,6 +106,30 @@ def _listen(path: str) -> socket.socket:
     Path(path).chmod(0o600)
     listener.listen(64)
     return listener
+
+
+def alone(
+    folder: Path, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+) -> bool:
+    """Makes sure, for as long as this process lives, that no other agent works in the state folder.
+
+    Two would be served by one socket, and with the end of one, nobody. False when another still does after STANDBY.
+    """
+    lock, deadline = os.open(folder / "agent.lock", os.O_RDWR | os.O_CREAT, 0o600), clock() + STANDBY
+    while not _locked(lock):
+        if clock() >= deadline:
+            os.close(lock)
+            return False
+        sleep(0.1)
+    return True
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -166,7 +195,11 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     log.configure()
     environ = os.environ if environ is None else environ
     try:
-        parts = build(Config.from_environ(environ), environ)
+        config = Config.from_environ(environ)
+        if not alone(config.state_dir):
+            logger.error("another agent is at work in %s", config.state_dir)
+            return EX_TEMPFAIL
+        parts = build(config, environ)
     except (DbHandlerError, OSError) as error:
         logger.error("the agent cannot start: %s", error)
         return EX_CONFIG

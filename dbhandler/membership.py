@@ -63,7 +63,8 @@ class Membership:
             self.own = _own(members, self._serf.self_name())
             self._correct_tags(self._serf)
             self._join_missing(members)
-            self._note_peers(members)
+            # Asked again: whoever has just been joined has to be remembered before anything can be missed.
+            self._note_peers(self._serf.members())
             complaint = self._join_complaint
         except (DbHandlerError, OSError) as error:
             self._disconnect()
@@ -82,14 +83,19 @@ class Membership:
 
     def _missing(self, members: list[Member]) -> list[str]:
         present = {(member.host, member.port) for member in members if member.alive}
-        alone = not any(member.alive for member in members if member != self.own)
+        alone = not self._others(members)
         if alone:
             self._joined.clear()
         wanted = [*self._join, *(self._peers if alone else ())]
+        return [target for target in dict.fromkeys(wanted) if not self._has(target, present)]
+
+    def _has(self, target: str, present: set[tuple[str, int]]) -> bool:
+        if _resolve(target) & present:
+            # Once seen as a member it is missed when it is gone: what replaces it may know nobody but us.
+            self._joined.discard(target)
+            return True
         # A target may be reached under another address than the one it has as a member: then once is enough.
-        return [
-            target for target in dict.fromkeys(wanted) if target not in self._joined and not _resolve(target) & present
-        ]
+        return target in self._joined
 
     def _join_one(self, target: str) -> str:
         """Returns what to complain about, or nothing."""
@@ -112,10 +118,15 @@ class Membership:
             serf.set_tags(desired)
 
     def _note_peers(self, members: list[Member]) -> None:
-        peers = sorted(member.address for member in members if member.alive and member != self.own)
+        peers = sorted(member.address for member in self._others(members))
         if peers and peers != self._peers:
             files.write_private(self._peers_file, json.dumps(peers))
             self._peers = peers
+
+    def _others(self, members: list[Member]) -> list[Member]:
+        # By name: the tags of our own member may have changed since we last saw it.
+        own = self.own.name if self.own else ""
+        return [member for member in members if member.alive and member.name != own]
 
     def _disconnect(self) -> None:
         if self._serf is not None:

@@ -112,7 +112,8 @@ class Server:
             self._connection = pymysql.connect(
                 unix_socket=self._socket,
                 user=self._user,
-                password=self._password,
+                # The driver would take text for latin-1; the server was told the password in UTF-8.
+                password=self._password.encode(),
                 charset="utf8mb4",
                 autocommit=True,
                 connect_timeout=CONNECT_TIMEOUT,

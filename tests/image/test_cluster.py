@@ -108,6 +108,28 @@ def test_none_reads_the_database_of_another(cluster: Cluster) -> None:
         assert not server.opens(other["user"], own["password"])
 
 
+def test_an_image_without_python_reads_its_values_from_files(site: Site, cluster: Cluster) -> None:
+    """As the README's compose example: run once beside it, as root, leaving private files on a shared volume."""
+    values = site.volume()
+    options = ("--network", cluster.network, "--entrypoint", "dbhandler-request", "-v", f"{values}:/values")
+    status, log = site.once(
+        "dbhandler-serf", "blog", "--rpc-addr", "serf_agent:7373", "--state", "/values/state.json",
+        "--files", "/values", "--env-prefix", "WORDPRESS_DB_", options=(*options, "--user", "0"), SERF_RPC_AUTH=RPC_KEY,
+    )  # fmt: skip
+    assert (status, log) == (0, "")
+
+    def read(name: str) -> str:
+        script = f"stat -c %a /values/WORDPRESS_DB_{name} && cat /values/WORDPRESS_DB_{name}"
+        shell = ("--entrypoint", "sh", "--user", "0", "-v", f"{values}:/values:ro")
+        status, log = site.once("dbhandler-serf", "-c", script, options=shell)
+        mode, _, value = log.partition("\n")
+        assert (status, mode) == (0, "600")
+        return value
+
+    host, user, password, database = (read(name) for name in ("HOST", "USER", "PASSWORD", "NAME"))
+    assert cluster.server_of({"host": host}).opens(user, password, database)
+
+
 def test_nobody_joins_without_the_gossip_key(site: Site, cluster: Cluster) -> None:
     options = ("--network", cluster.network)
     stranger = site.agent("-node=stranger", options=options, SERF_JOIN="serf_agent")

@@ -95,12 +95,13 @@ def test_a_stop_is_a_clean_shutdown_and_a_leave(cluster: Cluster) -> None:
     assert inspect(server.name, ".State.ExitCode") == 0
     eventually("the agent to see that it has left", lambda: cluster.sees("left"))
     assert server.logged(rf"{SERVERS[server.engine]}: Shutdown complete")
-    before = len(re.findall("Shutdown complete", server.logs))
+    before = server.logs
     server.start()
     server.wait_healthy().wait_ready()
     eventually("the agent to see it alive", lambda: cluster.sees("alive"))
-    assert len(re.findall("Shutdown complete", server.logs)) == before
-    assert not server.logged("(?i)crash recovery"), "it had been shut down cleanly"
+    # It was killed before, by other tests; this time there was nothing to recover from.
+    assert "ready for connections" in server.logs[len(before) :]
+    assert "crash recovery" not in server.logs[len(before) :].lower()
 
 
 def test_a_stop_of_the_serf_image_is_a_leave(site: Site, mariadb: Cluster) -> None:
@@ -196,15 +197,16 @@ def test_a_full_disk_is_an_error_that_passes(site: Site) -> None:
     by_hand = server.run("sh", "-c", "echo byhand | dbhandler-create")
     assert by_hand.returncode == 74
     assert "create_db not stored" in by_hand.stdout
+    complaints = server.logs.count("create_db not stored")
     server.serf("event", "-coalesce=false", "create_db", "nospace")
-    eventually("the log to tell", lambda: server.logged(r"create_db not stored, spool .*No space left"))
-    assert not {"byhand", "nospace"} & server.databases()
+    eventually("the log to tell", lambda: server.logs.count("create_db not stored") > complaints)
+    assert server.logged(r"create_db not stored, is kept in memory only: spool .*No space left")
     assert server.running
 
     server.exec("rm", FULL)
     server.serf("event", "-coalesce=false", "create_db", "space")
-    eventually("a database once there is room", lambda: server.holds("space"))
-    assert waiting(server) == 0
+    eventually("all three once there is room", lambda: server.holds("space", "byhand", "nospace"))
+    eventually("nothing to wait", lambda: waiting(server) == 0)
     assert leftovers(server) == ""
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes import Clock
 
 from dbhandler import agent
-from dbhandler.agent import Agent
+from dbhandler.agent import Agent, alone
 from dbhandler.query import ask
 
 PATIENCE = 10.0
@@ -139,3 +142,18 @@ def test_a_folder_that_cannot_be_used_ends_it_with_a_sentence(
     environ = {"DBHANDLER_STATE_DIR": str(tmp_path / "state"), "DBHANDLER_RUN_DIR": str(tmp_path)}
     assert agent.main(environ) == agent.EX_CONFIG
     assert "the agent cannot start: " in capsys.readouterr().err
+
+
+def test_a_second_agent_waits_for_the_end_of_the_first(tmp_path: Path, clock: Clock) -> None:
+    program = (
+        "import pathlib, sys, time; from dbhandler.agent import alone; "
+        "print(alone(pathlib.Path(sys.argv[1])), flush=True); time.sleep(60)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert first.stdout is not None and first.stdout.readline() == b"True\n"
+        assert not alone(tmp_path, clock, clock.advance)
+    finally:
+        first.kill()
+        first.wait()
+    assert alone(tmp_path, clock, clock.advance)

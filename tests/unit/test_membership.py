@@ -243,3 +243,14 @@ def test_it_ends_when_told_and_closes_its_connection(serf: FakeSerf, build: Buil
     assert not thread.is_alive()
     # Stopped before the first look, it never had a connection.
     assert serf.closed <= 1
+
+
+def test_a_target_that_was_a_member_and_is_gone_is_joined_again(serf: FakeSerf, build: Build, clock: Clock) -> None:
+    # What replaces it under its name may know nobody, though this node itself is not alone.
+    serf.known += [node("seed", 2), node("other", 3)]
+    membership = build("127.0.0.1:2")
+    membership.look()
+    serf.known = [member for member in serf.known if member.name != "seed"]
+    clock.advance(JOIN_INTERVAL)
+    membership.look()
+    assert [target for target, _ in serf.joins] == ["127.0.0.1:2"]
