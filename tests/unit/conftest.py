@@ -7,6 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 from fakes import Clock
+from hypothesis import HealthCheck, settings
+
+# How long an example takes depends on the machine, and nothing here is about speed.
+settings.register_profile("dbhandler", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dbhandler")
 
 
 @pytest.fixture(autouse=True)
