@@ -19,6 +19,9 @@ from dbhandler.errors import DbHandlerError
 
 logger = logging.getLogger(__name__)
 
+TC_LOG_CLOSED = b"A\x23\x05\x74"
+"""How MariaDB's transaction coordinator log begins once it was closed in order. Source: MariaDB Server, sql/log.cc."""
+
 EX_CONFIG = 78
 COMMAND = "DBHANDLER_MYSQLD"
 """Carries the server's command line, quoted as for a shell, to supervisord.conf: no process of ours stands between
@@ -110,10 +113,29 @@ def _prepare_folders(config: Config, spool: str) -> None:
 
 
 def _prepare_data(config: Config) -> None:
+    _remove_remains(config)
     if template.fill(config.data_dir, config.template):
         logger.info("the data directory was empty: filled from the template of this image")
     if config.engine == "mariadb":
         tls.ensure_key(config.data_dir)
+
+
+def _remove_remains(config: Config) -> None:
+    """Removes what a kill has left and the server would stumble over. Nothing of ours runs yet."""
+    # The lock names a process of the former life, whose number is somebody else's by now: MySQL would not start.
+    for name in (config.socket.name, f"{config.socket.name}.lock"):
+        config.socket.with_name(name).unlink(missing_ok=True)
+    tc_log = config.data_dir / "tc.log"
+    with suppress(FileNotFoundError):
+        if _is_spent(tc_log.read_bytes()):
+            tc_log.unlink()
+
+
+def _is_spent(tc_log: bytes) -> bool:
+    """Is it a log that MariaDB was killed while making, emptying or closing? It holds no transaction then, and
+    MariaDB would not start. Any other odd content is the owner's to judge: it may be worth a recovery."""
+    # The header is written and synced before the first transaction; recovery zeroes the whole file at its end.
+    return not tc_log.strip(b"\0") or tc_log.startswith(TC_LOG_CLOSED)
 
 
 def _become(user: str, folders: Sequence[Path]) -> None:

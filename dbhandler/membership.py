@@ -21,6 +21,8 @@ INTERVAL = 1.0
 """Seconds between two looks at the cluster."""
 JOIN_INTERVAL, JOIN_WAIT = 2.0, 1.5
 """Seconds between two attempts to join what is missing, and for which one attempt is waited for."""
+REJOIN = 60.0
+"""Seconds after which a target that is no member under its own address is joined again: it may be another by now."""
 
 
 class Membership:
@@ -42,7 +44,7 @@ class Membership:
         self._join, self._peers_file = tuple(join), peers_file
         self._serf: Serf | None = None
         self._peers = _load(peers_file)
-        self._joined: set[str] = set()
+        self._joined: dict[str, float] = {}
         self._next_join = 0.0
         self._join_complaint = self._complaint = ""
         self.own: Member | None = None
@@ -82,32 +84,34 @@ class Membership:
             self._next_join = self._clock() + JOIN_INTERVAL
 
     def _missing(self, members: list[Member]) -> list[str]:
-        present = {(member.host, member.port) for member in members if member.alive}
+        alive = {(member.host, member.port) for member in members if member.alive}
+        known = {(member.host, member.port) for member in members}
         alone = not self._others(members)
         if alone:
             self._joined.clear()
         wanted = [*self._join, *(self._peers if alone else ())]
-        return [target for target in dict.fromkeys(wanted) if not self._has(target, present)]
+        return [target for target in dict.fromkeys(wanted) if not self._has(target, alive, known)]
 
-    def _has(self, target: str, present: set[tuple[str, int]]) -> bool:
-        if _resolve(target) & present:
-            # Once seen as a member it is missed when it is gone: what replaces it may know nobody but us.
-            self._joined.discard(target)
-            return True
-        # A target may be reached under another address than the one it has as a member: then once is enough.
-        return target in self._joined
+    def _has(self, target: str, alive: set[tuple[str, int]], known: set[tuple[str, int]]) -> bool:
+        addresses = _resolve(target)
+        if addresses & known:
+            # A member that is away was perhaps joined while it left: what replaces it may know nobody but us.
+            self._joined.pop(target, None)
+            return bool(addresses & alive)
+        # A target may be reached under another address than the one it has as a member.
+        return target in self._joined and self._clock() - self._joined[target] < REJOIN
 
     def _join_one(self, target: str) -> str:
         """Returns what to complain about, or nothing."""
         # A node that has been in a cluster wants what it missed; a new one must not act on old history.
-        replay = bool(self._peers)
+        replay = bool(self._peers) and target not in self._joined
         try:
             # On a connection of its own: the agent may try for longer than the tags can wait.
             with self._connect() as serf:
                 serf.join([target], replay, JOIN_WAIT)
         except DbHandlerError as error:
             return f"cannot join {target}: {error}"
-        self._joined.add(target)
+        self._joined[target] = self._clock()
         logger.info("joined the cluster at %s%s", target, ", asking for what was missed" if replay else "")
         return ""
 

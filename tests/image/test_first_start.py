@@ -134,7 +134,7 @@ def test_later_starts_print_no_password_and_keep_the_old_one(site: Site, twins: 
     data_only.remove()
 
 
-@pytest.mark.parametrize("way", ["variable", "file"])
+@pytest.mark.parametrize(("engine", "way"), [("mariadb", "variable"), ("mariadb", "file"), ("mysql", "file")])
 def test_a_given_password_works_and_is_printed_nowhere(site: Site, engine: str, tmp_path: Path, way: str) -> None:
     if way == "variable":
         server = site.database(engine, MYSQL_ADMIN_PASSWORD=GIVEN, MYSQL_ADMIN_USER="boss")

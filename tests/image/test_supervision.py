@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,34 @@ def test_a_killed_supervisor_ends_the_container(site: Site) -> None:
     server.start()
     server.wait_healthy()
     assert server.opens(*server.admin)
+
+
+def test_a_lock_of_a_former_life_stops_nobody(site: Site, tmp_path: Path) -> None:
+    """MySQL's lock of its socket survives a kill of the container, and its number soon is another process's."""
+    # Process 1 is then one of the same user, and neither mysqld nor its parent, whom mysqld would not mind.
+    server = site.database("mysql", options=("--init", "--user", "mysql")).wait_healthy()
+    lock = tmp_path / "lock"
+    lock.write_text("1\n")
+    server.kill()
+    docker("cp", str(lock), f"{server.name}:/run/mysqld/mysqld.sock.lock")
+    server.start()
+    server.wait_healthy()
+    assert server.opens(*server.admin)
+    server.remove()
+
+
+@pytest.mark.parametrize("content", [b"", bytes(100), bytes(24576)], ids=["empty", "too short", "without its header"])
+def test_a_log_that_was_not_yet_one_stops_nobody(site: Site, content: bytes) -> None:
+    """MariaDB makes tc.log in three steps, and does not start when it was killed between them."""
+    volume = ("-v", f"{site.volume()}:/var/lib/mysql")
+    server = site.database(options=volume).wait_healthy()
+    server.kill()
+    shell = ("run", "--rm", "-i", *volume, "--entrypoint", "sh", "dbhandler:mariadb")
+    docker(*shell, "-c", "cat > /var/lib/mysql/tc.log", stdin=content)
+    server.start()
+    server.wait_healthy()
+    assert server.opens(*server.admin)
+    server.remove()
 
 
 def test_a_stop_is_a_clean_shutdown_and_a_leave(cluster: Cluster) -> None:
@@ -224,3 +253,20 @@ def test_a_server_found_by_its_peers_when_they_move(site: Site) -> None:
     first.remove()
     second = site.agent(options=("--network", network, "--network-alias", "gossip"))
     eventually("the second to know the server", lambda: server.node in second.members())
+
+
+def test_a_restarted_serf_agent_is_found_again(site: Site, mariadb: Cluster) -> None:
+    """It has nobody to join: the servers, who are not alone without it, have to find it."""
+    network = next(iter(inspect(mariadb.agent.name, ".NetworkSettings.Networks")))
+    second = site.database(options=("--network", network), SERF_JOIN=mariadb.agent.name).wait_healthy()
+    for _ in range(2):
+        eventually("both servers to be known", lambda: knows(mariadb.agent, mariadb.server, second))
+        mariadb.agent.restart()
+    eventually("both servers to be known again", lambda: knows(mariadb.agent, mariadb.server, second))
+    second.remove()
+
+
+def knows(agent: Container, *servers: Database) -> bool:
+    """Does the agent see all these servers alive?"""
+    members = agent.members()
+    return all(members.get(server.node, {}).get("status") == "alive" for server in servers)

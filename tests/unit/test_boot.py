@@ -204,3 +204,35 @@ def account(name: str, uid: int):  # type: ignore[no-untyped-def]
     import pwd
 
     return pwd.struct_passwd((name, "x", uid, uid, name, "/", "/bin/false"))
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b"", False),
+        (bytes(100), False),
+        (bytes(24576), False),
+        # Closed in order, killed before it was removed.
+        (b"A\x23\x05\x74\x02" + bytes(200), False),
+        (b"\xfe\x23\x05\x74\x02" + bytes(200), True),
+        # Something else: it may be worth a recovery, so it is not ours to remove.
+        (bytes(300) + b"xid", True),
+        (b"garbage" + bytes(200), True),
+    ],
+)
+def test_only_a_log_without_transactions_is_removed(
+    environ: dict[str, str], tmp_path: Path, content: bytes, kept: bool
+) -> None:
+    (tmp_path / "data").mkdir()
+    log = tmp_path / "data" / "tc.log"
+    log.write_bytes(content)
+    entered(environ)
+    assert log.exists() is kept
+
+
+def test_the_socket_of_a_former_life_is_removed_with_its_lock(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("mysqld.sock", "mysqld.sock.lock", "agent.sock"):
+        (tmp_path / "run" / name).write_text("1")
+    entered(environ)
+    assert {file.name for file in (tmp_path / "run").iterdir()} & {"mysqld.sock", "mysqld.sock.lock"} == set()

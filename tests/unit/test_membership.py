@@ -11,7 +11,7 @@ import pytest
 from fakes import Clock
 
 from dbhandler.errors import Unavailable
-from dbhandler.membership import JOIN_INTERVAL, Membership
+from dbhandler.membership import JOIN_INTERVAL, REJOIN, Membership
 from dbhandler.serf import Member
 
 
@@ -254,3 +254,29 @@ def test_a_target_that_was_a_member_and_is_gone_is_joined_again(serf: FakeSerf, 
     clock.advance(JOIN_INTERVAL)
     membership.look()
     assert [target for target, _ in serf.joins] == ["127.0.0.1:2"]
+
+
+def test_a_member_joined_while_it_left_is_joined_again(serf: FakeSerf, build: Build, clock: Clock) -> None:
+    # `docker restart` of the agent: it is still known, leaving or left, and answers one last join.
+    seed, other = node("seed", 2), node("other", 3)
+    membership = build("127.0.0.1:2")
+    for status in ("alive", "leaving", "left", "left"):
+        serf.known = [node("me", 1), node("seed", 2, status), other]
+        membership.look()
+        clock.advance(JOIN_INTERVAL)
+    assert [target for target, _ in serf.joins] == ["127.0.0.1:2"] * 3
+    serf.known = [node("me", 1), seed, other]
+    membership.look()
+    assert len(serf.joins) == 3
+
+
+def test_a_target_under_another_address_is_joined_again_after_a_while_without_history(
+    serf: FakeSerf, build: Build, clock: Clock
+) -> None:
+    serf.known += [node("other", 3)]
+    membership = build("127.0.0.1:2")
+    for _ in range(2):
+        membership.look()
+        serf.known = [member for member in serf.known if member.port != 2]
+        clock.advance(REJOIN)
+    assert [replay for _, replay in serf.joins][1:] == [False]
