@@ -2,6 +2,7 @@
 
 Serf starts a handler per request, one after another, so what an interpreter does before our first line counts: these
 scripts leave out the search for site packages (-S) and the environment (-I), and name the two folders themselves.
+The handlers leave out the taking apart of the interpreter as well: a tenth of their time.
 """
 
 import sys
@@ -13,8 +14,15 @@ SCRIPT = """\
 import sys
 sys.path += [{site!r}, "/usr/lib/python3/dist-packages"]
 from {module} import {function}
-sys.exit({function}())
+{end}
 """
+EXIT = "sys.exit({function}())"
+EXIT_AT_ONCE = """\
+import os
+status = {function}()
+sys.stdout.flush()
+os._exit(status)"""
+HANDLERS = ("dbhandler-create", "dbhandler-query")
 
 
 def main(staged: str, site: str, bin: str) -> None:
@@ -22,7 +30,8 @@ def main(staged: str, site: str, bin: str) -> None:
     for distribution in distributions(path=[staged]):
         for script in distribution.entry_points.select(group="console_scripts"):
             path = Path(bin, script.name)
-            path.write_text(SCRIPT.format(site=site, module=script.module, function=script.attr))
+            end = (EXIT_AT_ONCE if script.name in HANDLERS else EXIT).format(function=script.attr)
+            path.write_text(SCRIPT.format(site=site, module=script.module, function=script.attr, end=end))
             path.chmod(0o755)
 
 

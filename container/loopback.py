@@ -38,6 +38,8 @@ port = {port}
 bind-address = 127.0.0.1
 skip-name-resolve
 pid-file = {folder}/mysqld.pid
+ssl-key = server-key.pem
+ssl-cert = server-cert.pem
 lc-messages-dir = /usr/share/mysql
 innodb-buffer-pool-size = 16M
 """

@@ -65,7 +65,6 @@ def server_command(config: Config, given: Sequence[str]) -> list[str]:
     if config.defaults_file:
         command.append(f"--defaults-file={config.defaults_file}")
     command += [f"--datadir={config.data_dir}", f"--socket={config.socket}", f"--user={socket_user()}"]
-    command += tls.options(config.data_dir) if config.engine == "mariadb" else []
     return command + [argument for argument in given if argument not in ENGINES.values()]
 
 
@@ -116,8 +115,7 @@ def _prepare_data(config: Config) -> None:
     _remove_remains(config)
     if template.fill(config.data_dir, config.template):
         logger.info("the data directory was empty: filled from the template of this image")
-    if config.engine == "mariadb":
-        tls.ensure_key(config.data_dir)
+    tls.ensure_keys(config.engine, config.data_dir)
 
 
 def _remove_remains(config: Config) -> None:

@@ -7,7 +7,7 @@ import os
 import pwd
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class SerfSettings:
     rpc_bind: str
     node: str | None
     join: tuple[str, ...]
+    log_level: str
     encrypt_key: str | None = field(repr=False)
     rpc_auth: str | None = field(repr=False)
 
@@ -101,6 +102,7 @@ def serf_settings(environ: Mapping[str, str]) -> SerfSettings:
         rpc_bind=rpc_bind,
         node=read.text("SERF_NODE"),
         join=_join_targets(read, environ),
+        log_level=read.choice("SERF_LOG_LEVEL", ("info", "trace", "debug", "warn", "err")),
         encrypt_key=_encrypt_key(read),
         rpc_auth=rpc_auth,
     )
@@ -144,6 +146,13 @@ class _Reader:
             raise ConfigError(f"{name} has to be a whole number from {least} to {most}, not {value!r}")
         return int(value)
 
+    def choice(self, name: str, allowed: Sequence[str]) -> str:
+        """One of `allowed`; the first of them where the variable is unset."""
+        value = self.text(name) or allowed[0]
+        if value not in allowed:
+            raise ConfigError(f"{name} has to be one of {', '.join(allowed)}, not {value!r}")
+        return value
+
     def flag(self, name: str) -> bool:
         value = self.text(name)
         if value not in (None, "0", "1"):
@@ -160,10 +169,8 @@ class _Reader:
 
 
 def _engine(read: _Reader) -> str:
-    engine = read.text("DBHANDLER_ENGINE") or ("mariadb" if shutil.which("mariadbd") else "mysql")
-    if engine not in ENGINES:
-        raise ConfigError(f"DBHANDLER_ENGINE has to be one of {', '.join(ENGINES)}, not {engine!r}")
-    return engine
+    installed = "mariadb" if shutil.which("mariadbd") else "mysql"
+    return read.choice("DBHANDLER_ENGINE", sorted(ENGINES, key=lambda engine: engine != installed))
 
 
 def _admin_user(read: _Reader) -> str:

@@ -35,6 +35,7 @@ class SpoolDrain:
             if not self._entries:
                 self._entries.extend(self._spool.entries())
             if not self._entries:
+                self._worker.idle()
                 return False
             self._handle(self._entries[0])
         except (Unavailable, OSError) as error:

@@ -51,7 +51,7 @@ def configuration(settings: SerfSettings, retry_join: bool) -> dict[str, object]
 
     retry_join says whether Serf itself joins; beside a database dbhandler-agent does.
     """
-    content: dict[str, object] = {"leave_on_terminate": True}
+    content: dict[str, object] = {"leave_on_terminate": True, "log_level": settings.log_level}
     if settings.encrypt_key:
         content["encrypt_key"] = settings.encrypt_key
     if settings.rpc_auth:

@@ -43,6 +43,10 @@ class Worker:
         """Carries out a drop_db payload. Raises Unavailable."""
         return self._logged("query drop_db:", lambda: [self._lifecycle.drop(one_request(payload))])[0]
 
+    def idle(self) -> None:
+        """Tells what the log still owes. To be called now and then while there is nothing else to do."""
+        self._log.flush()
+
     def _logged(self, origin: str, work: Callable[[], list[Outcome]]) -> list[Outcome]:
         began = self._clock()
         try:

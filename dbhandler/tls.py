@@ -1,49 +1,63 @@
-"""A TLS key of the server's own, made once per volume.
+"""The keys with which the server protects passwords on their way, made once per volume.
 
-MariaDB would make an RSA key at every start, which takes longer than all the rest of its start, and a new identity each
-time that no client can remember.
+MariaDB would make a TLS key at every start, which takes longer than all the rest of its start, and a new identity each
+time that no client can remember. MySQL would make its keys once, and do without TLS for ever if it was killed meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from dbhandler.errors import DbHandlerError
 from dbhandler.spool import sync_folder
 
 KEY, CERTIFICATE = "server-key.pem", "server-cert.pem"
-"""The names under which MySQL makes and finds its own in the data directory."""
+"""The names under which MySQL makes and finds its own in the data directory; my.cnf names them for both engines."""
+
+RSA_KEY, RSA_PUBLIC = "private_key.pem", "public_key.pem"
+"""MySQL's names for the pair that protects a password where there is no TLS (caching_sha2_password)."""
 
 DAYS = 3650
 TIMEOUT = 60.0
 """Seconds."""
 
 
-def ensure_key(data_dir: Path) -> None:
-    """Makes an elliptic-curve key and a self-signed certificate, unless they are there. Raises DbHandlerError."""
+def ensure_keys(engine: str, data_dir: Path) -> None:
+    """Makes what the engine needs and is not there: an elliptic-curve key with a self-signed certificate, and MySQL's
+    RSA pair. A kill at any moment leaves nothing that the next call would not finish. Raises DbHandlerError."""
     key, certificate = data_dir / KEY, data_dir / CERTIFICATE
-    if key.exists():
-        return
-    unfinished = data_dir / f".{KEY}"
-    command = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-        "-days", str(DAYS), "-subj", "/CN=dbhandler", "-keyout", str(unfinished), "-out", str(certificate),
-    ]  # fmt: skip
+    if not key.exists():
+        unfinished = data_dir / f".{KEY}"
+        _openssl([
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", str(DAYS), "-subj", "/CN=dbhandler", "-keyout", str(unfinished), "-out", str(certificate),
+        ])  # fmt: skip
+        _finish(unfinished, key, certificate)
+    private, public = data_dir / RSA_KEY, data_dir / RSA_PUBLIC
+    if engine == "mysql" and not private.exists():
+        unfinished = data_dir / f".{RSA_KEY}"
+        _openssl(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(unfinished)])
+        _openssl(["pkey", "-in", str(unfinished), "-pubout", "-out", str(public)])
+        _finish(unfinished, private, public)
+
+
+def _openssl(arguments: Sequence[str]) -> None:
     try:
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
-        unfinished.chmod(0o600)
-        for path in (unfinished, certificate):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        # The key gets its name last: with the name, both are whole.
-        unfinished.rename(key)
-        sync_folder(str(data_dir))
+        subprocess.run(
+            ["openssl", *arguments], check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
+        )
     except (OSError, subprocess.SubprocessError) as error:
-        raise DbHandlerError(f"the server's TLS key cannot be made in {data_dir}: {type(error).__name__}") from error
+        raise DbHandlerError(f"the server's keys cannot be made: openssl: {type(error).__name__}") from error
 
 
-def options(data_dir: Path) -> list[str]:
-    """The server's options for its key."""
-    return [f"--ssl-key={data_dir / KEY}", f"--ssl-cert={data_dir / CERTIFICATE}"]
+def _finish(unfinished: Path, key: Path, public: Path) -> None:
+    unfinished.chmod(0o600)
+    for path in (unfinished, public):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    # The key gets its name last: with the name, both are whole.
+    unfinished.rename(key)
+    sync_folder(str(key.parent))

@@ -175,14 +175,15 @@ class Server(Container):
 
     def pid(self, program: str) -> int:
         """The process number, inside, of one of supervisord's programs; 0 while there is none."""
-        output = self._supervisorctl("pid", f"dbhandler:{program}")
+        output = self.supervisorctl("pid", f"dbhandler:{program}")
         return int(output) if output.isdigit() else 0
 
     def kill(self, program: str) -> None:
         """Kills one of supervisord's programs as a crash would."""
         self.exec("sh", "-c", f"kill -9 {self.pid(program)}")
 
-    def _supervisorctl(self, *arguments: str) -> str:
+    def supervisorctl(self, *arguments: str) -> str:
+        """What supervisorctl says inside; its exit status tells little."""
         command = ("supervisorctl", "-c", "/etc/dbhandler/supervisord.conf", *arguments)
         variables = ("-e", "DBHANDLER_RUN_DIR=/run/dbhandler", "-e", "DBHANDLER_MYSQLD=unused")
         return docker("exec", *variables, self.name, *command, check=False).strip()

@@ -344,7 +344,7 @@ class Site:
         docker("run", "-d", "--name", name, *variables, *options, image, *command)
         return name
 
-    def database(  # TEMP
+    def database(
         self, engine: str = "mariadb", *command: str, options: Sequence[str] = (), name: str = "", **environ: str
     ) -> Database:
         """A database container, started."""

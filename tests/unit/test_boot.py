@@ -35,7 +35,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         (tmp_path / "bin" / name).touch(0o755)
     # What a server has written already: nothing to fill.
     monkeypatch.setattr("dbhandler.template.fill", lambda *_: False)
-    monkeypatch.setattr("dbhandler.tls.ensure_key", lambda *_: None)
+    monkeypatch.setattr("dbhandler.tls.ensure_keys", lambda *_: None)
     return {
         "PATH": str(tmp_path / "bin"),
         "DBHANDLER_ENGINE": "mariadb",
@@ -79,8 +79,6 @@ def test_the_servers_command_line_ends_with_what_was_given(environ: dict[str, st
         f"--datadir={config.data_dir}",
         f"--socket={config.socket}",
         f"--user={socket_user()}",
-        f"--ssl-key={config.data_dir}/server-key.pem",
-        f"--ssl-cert={config.data_dir}/server-cert.pem",
         "--datadir=/x",
         "-v",
     ]
@@ -183,9 +181,9 @@ def test_an_empty_data_directory_is_filled_before_the_server_starts(
 ) -> None:
     done: list[object] = []
     monkeypatch.setattr("dbhandler.template.fill", lambda folder, archive: not done.append(("filled", folder)))
-    monkeypatch.setattr("dbhandler.tls.ensure_key", lambda folder: done.append(("key", folder)))
+    monkeypatch.setattr("dbhandler.tls.ensure_keys", lambda engine, folder: done.append((engine, folder)))
     entered(environ)
-    assert done == [("filled", tmp_path / "data"), ("key", tmp_path / "data")]
+    assert done == [("filled", tmp_path / "data"), ("mariadb", tmp_path / "data")]
 
 
 def test_a_data_directory_that_cannot_be_filled_stops_the_start(

@@ -17,6 +17,7 @@ class FakeWorker:
 
     def __init__(self) -> None:
         self.done: list[bytes] = []
+        self.idled = 0
         self.tried = 0
         self.origins: list[str] = []
         self.error: Exception | None = None
@@ -28,6 +29,9 @@ class FakeWorker:
         if error := self.poison.get(payload) or self.error:
             raise error
         self.done.append(payload)
+
+    def idle(self) -> None:
+        self.idled += 1
 
 
 class World:
@@ -55,8 +59,9 @@ def test_events_are_handled_one_by_one_in_order_of_arrival(world: World) -> None
     assert world.drain.step()
     assert (world.worker.done, world.waiting()) == ([b"b"], [b"a", b"c"])
     while world.drain.step():
-        pass
+        assert not world.worker.idled
     assert (world.worker.done, world.waiting()) == ([b"b", b"a", b"c"], [])
+    assert world.worker.idled
 
 
 def test_events_that_arrive_meanwhile_are_handled_too(world: World) -> None:
