@@ -1,7 +1,7 @@
 """The keys with which the server protects passwords on their way, made once per volume.
 
 MariaDB would make a TLS key at every start, which takes longer than all the rest of its start, and a new identity each
-time that no client can remember. MySQL would make its keys once, and do without TLS for ever if it was killed meanwhile.
+time that no client can remember. MySQL would make its keys once, and go without TLS for ever if it was killed then.
 """
 
 from __future__ import annotations
