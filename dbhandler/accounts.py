@@ -24,7 +24,7 @@ class Accounts:
         if self._exists(asker.user):
             self._prove(asker)
             granted = self._databases_of(asker.user)
-            if granted == {self._pattern(asker.database)}:
+            if granted == {self.pattern(asker.database)}:
                 return True
             if granted or self._number(sql.other_privileges_of(asker.user)):
                 raise Denied(f"the account {shown(asker.user)} serves something else than {shown(asker.database)}")
@@ -35,13 +35,13 @@ class Accounts:
     def hand_over(self, asker: Credentials) -> None:
         """Gives the asker an account with all privileges on the database, finishing what was begun before."""
         self._server.execute(sql.create_user(asker.user, asker.password, self._max_connections))
-        self._server.execute(sql.grant_database(self._pattern(asker.database), asker.user))
+        self._server.execute(sql.grant_database(self.pattern(asker.database), asker.user))
 
     def owns(self, asker: Credentials, password: str | None = None) -> bool:
         """Is the database the asker's, proved by `password` (default: the box's)? Changes nothing."""
         return (
             self._exists(asker.user)
-            and self._databases_of(asker.user) == {self._pattern(asker.database)}
+            and self._databases_of(asker.user) == {self.pattern(asker.database)}
             and self._server.accepts(asker.user, asker.password if password is None else password)
         )
 
@@ -57,7 +57,7 @@ class Accounts:
 
     def _check_unclaimed(self, asker: Credentials) -> None:
         # An owner may have granted it by hand, without escaping the wildcards.
-        patterns = (self._pattern(asker.database), asker.database)
+        patterns = (self.pattern(asker.database), asker.database)
         if {user for (user,) in self._server.execute(sql.users_of(patterns))} - {asker.user}:
             raise Denied(f"the database {shown(asker.database)} belongs to another account")
         if self._number(sql.contents(asker.database)):
@@ -66,7 +66,8 @@ class Accounts:
     def _databases_of(self, user: str) -> set[str]:
         return {str(pattern) for (pattern,) in self._server.execute(sql.databases_of(user))}
 
-    def _pattern(self, database: str) -> str:
+    def pattern(self, database: str) -> str:
+        """What stands for this database alone in a grant on this server."""
         rows = self._server.execute(sql.partial_revokes())
         return sql.grant_pattern(database, wildcards=not rows or rows[0][1] == "OFF")
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import string
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
-from dbhandler import files, log, sql
+from dbhandler import files, log, passwords, sql
 from dbhandler.config import Config
 from dbhandler.errors import DbHandlerError
 from dbhandler.server import Server, agent_server
@@ -69,7 +67,7 @@ class AdminAccount:
         that the owner gave and that we do not keep."""
         kind = "random" if self._given is None else "given"
         self._say(f"=> Creating MySQL admin user with {kind} password")
-        generated = "" if self._given is not None else pending or generate_password()
+        generated = "" if self._given is not None else pending or passwords.generate(PASSWORD_LENGTH)
         files.write_private(self._pending, generated)
         self._server.execute(sql.create_user(self._user, self._given or generated))
         self._say("=> Done!")
@@ -83,12 +81,6 @@ class AdminAccount:
 
     def _say(self, text: str) -> None:
         print(text, file=self._out, flush=True)
-
-
-def generate_password() -> str:
-    """A password of letters and digits."""
-    alphabet = string.ascii_letters + string.digits
-    return "".join(secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH))
 
 
 def pending_file(config: Config) -> Path:
@@ -114,10 +106,18 @@ def main(environ: Mapping[str, str] | None = None) -> int:
         config = Config.from_environ(os.environ if environ is None else environ)
         with agent_server(config) as server:
             server.wait_until_ready(SERVER_TIMEOUT)
-            pending, out = pending_file(config), container_log()
-            AdminAccount(server, config.admin_user, config.admin_password, pending, out).ensure()
+            if config.wants_admin:
+                _ensure_admin(config, server)
+        config.ready_file.touch(mode=0o600)
     except (DbHandlerError, OSError) as error:
         logger.error("admin account not ready: %s", error)
         return EX_TEMPFAIL
-    logger.info("the admin account is ready")
+    # The words that scripts around the official images wait for.
+    logger.info("ready for connections")
     return 0
+
+
+def _ensure_admin(config: Config, server: Server) -> None:
+    pending, out = pending_file(config), container_log()
+    AdminAccount(server, config.admin_user, config.admin_password, pending, out).ensure()
+    logger.info("the admin account is ready")

@@ -145,7 +145,7 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     server = agent_server(config)
     spool, memory = _open_spool(paths.spool_dir(environ)), _open_spool(paths.memory_spool_dir(environ))
     keys, registry = Keys(config.state_dir / "key"), Registry(config.state_dir / "registry.sqlite")
-    watch = ServerWatch(server, config.engine, config.admin_user)
+    watch = ServerWatch(server, config.engine, config.ready_file.exists)
     membership = Membership(
         partial(_connect_serf, config.serf),
         lambda: {**watch.tags(), "key": keys.public},

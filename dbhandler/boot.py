@@ -7,22 +7,22 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from dbhandler import files, log, paths, template, tls
-from dbhandler.config import ENGINES, SECRETS, Config, read_setting, socket_user
+from dbhandler import files, log, paths
+from dbhandler.config import ENGINES, SECRETS, SPENT_SECRETS, Config, engine, read_setting, socket_user
 from dbhandler.errors import DbHandlerError
+from dbhandler.volume import Volume
 
 logger = logging.getLogger(__name__)
 
-TC_LOG_CLOSED = b"A\x23\x05\x74"
-"""How MariaDB's transaction coordinator log begins once it was closed in order. Source: MariaDB Server, sql/log.cc."""
-
 EX_CONFIG = 78
+HELP = frozenset({"--help", "-?", "--version", "-V", "--print-defaults"})
 COMMAND = "DBHANDLER_MYSQLD"
 """Carries the server's command line, quoted as for a shell, to supervisord.conf: no process of ours stands between
 supervisord and the server, neither at its start nor for its signals."""
@@ -35,14 +35,16 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
     log.configure()
     try:
         if not serves(argv):
-            _exec(argv, environ)
+            _exec(_other_command(argv, environ), environ)
         config = Config.from_environ(environ)
+        volume = Volume(config, server_command(config, argv), environ)
         os.umask(0o077)
+        signal.signal(signal.SIGTERM, _stop)
         secrets = {name: value for name in SECRETS if (value := read_setting(environ, name))}
         _prepare_folders(config, paths.spool_dir(environ))
-        _prepare_data(config)
-        environ |= _own_environment(config, argv)
-        environ = hand_over_secrets(environ, secrets, config.run_dir / "secrets")
+        environ = without_secrets(environ) | _own_environment(config, argv)
+        volume.prepare(environ)
+        environ |= hand_over_secrets(secrets, config.run_dir / "secrets")
         _exec(["dbhandler-supervise", "-n", "-c", str(config.supervisord_conf)], environ)
     except DbHandlerError as error:
         logger.error("%s", error)
@@ -51,12 +53,26 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
     return EX_CONFIG
 
 
+def _stop(number: int, _: object) -> NoReturn:
+    # The first process of a container ignores signals that it does not handle.
+    raise SystemExit(128 + number)
+
+
 def serves(argv: Sequence[str]) -> bool:
     """Does this command line of `docker run` mean the server, as with the official images? Else it is another
     command to execute."""
-    if argv and argv[0] in ENGINES.values():
-        return not {"--help", "-?", "--version", "-V"} & set(argv)
-    return not argv or argv[0].startswith("-")
+    return _means_server(argv) and not HELP & set(argv)
+
+
+def _means_server(argv: Sequence[str]) -> bool:
+    return not argv or argv[0] in ENGINES.values() or argv[0].startswith("-")
+
+
+def _other_command(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    if not _means_server(argv):
+        return list(argv)
+    # Only help is wanted of the server, and it is asked for by either engine's name or none.
+    return [ENGINES[engine(environ)], *(argument for argument in argv if argument not in ENGINES.values())]
 
 
 def server_command(config: Config, given: Sequence[str]) -> list[str]:
@@ -68,18 +84,19 @@ def server_command(config: Config, given: Sequence[str]) -> list[str]:
     return command + [argument for argument in given if argument not in ENGINES.values()]
 
 
-def hand_over_secrets(environ: Mapping[str, str], secrets: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Moves secrets from an environment, which any process of the same user can read for ever, into files.
-
-    Returns the environment with NAME_FILE in place of NAME.
-    """
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment as any process of the same user may read it for ever."""
     # `docker run --link` repeats another container's variables as ALIAS_ENV_NAME.
-    cleaned = {name: value for name, value in environ.items() if not name.endswith(SECRETS)}
+    secret = (*SECRETS, *SPENT_SECRETS)
+    return {name: value for name, value in environ.items() if not name.endswith(secret)}
+
+
+def hand_over_secrets(secrets: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Writes secrets into private files; returns the variables NAME_FILE that name them."""
     folder.mkdir(mode=0o700, exist_ok=True)
     for name, value in secrets.items():
         files.write_private(folder / name, value)
-        cleaned[f"{name}_FILE"] = str(folder / name)
-    return cleaned
+    return {f"{name}_FILE": str(folder / name) for name in secrets}
 
 
 def _own_environment(config: Config, argv: Sequence[str]) -> dict[str, str]:
@@ -90,6 +107,7 @@ def _own_environment(config: Config, argv: Sequence[str]) -> dict[str, str]:
         "DBHANDLER_RUN_DIR": str(config.run_dir),
         "DBHANDLER_SOCKET": str(config.socket),
         "DBHANDLER_SPOOL_MAX": str(config.spool_max),
+        "DBHANDLER_ADMIN": "1" if config.wants_admin else "0",
         "HOME": str(config.state_dir),
         COMMAND: shlex.join(server_command(config, argv)),
         **_named_user(config.run_dir),
@@ -109,31 +127,6 @@ def _prepare_folders(config: Config, spool: str) -> None:
         if folder.stat().st_uid == os.geteuid():
             folder.chmod(0o755 if folder == config.socket.parent != config.run_dir else 0o700)
     Path(spool).mkdir(mode=0o700, exist_ok=True)
-
-
-def _prepare_data(config: Config) -> None:
-    _remove_remains(config)
-    if template.fill(config.data_dir, config.template):
-        logger.info("the data directory was empty: filled from the template of this image")
-    tls.ensure_keys(config.engine, config.data_dir)
-
-
-def _remove_remains(config: Config) -> None:
-    """Removes what a kill has left and the server would stumble over. Nothing of ours runs yet."""
-    # The lock names a process of the former life, whose number is somebody else's by now: MySQL would not start.
-    for name in (config.socket.name, f"{config.socket.name}.lock"):
-        config.socket.with_name(name).unlink(missing_ok=True)
-    tc_log = config.data_dir / "tc.log"
-    with suppress(FileNotFoundError):
-        if _is_spent(tc_log.read_bytes()):
-            tc_log.unlink()
-
-
-def _is_spent(tc_log: bytes) -> bool:
-    """Is it a log that MariaDB was killed while making, emptying or closing? It holds no transaction then, and
-    MariaDB would not start. Any other odd content is the owner's to judge: it may be worth a recovery."""
-    # The header is written and synced before the first transaction; recovery zeroes the whole file at its end.
-    return not tc_log.strip(b"\0") or tc_log.startswith(TC_LOG_CLOSED)
 
 
 def _become(user: str, folders: Sequence[Path]) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import string
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dbhandler import answer as answers
+from dbhandler import passwords
 from dbhandler.box import LIFETIME, Credentials, seal
 from dbhandler.connection import Connection
 from dbhandler.discovery import ANSWER_TIMEOUT, find_server
@@ -30,6 +29,7 @@ TIMEOUT = 300.0
 PAUSE = 0.5
 """Seconds between two tries."""
 PASSWORD_LENGTH = 32
+"""Letters and digits: 190 bits."""
 
 Progress = Callable[[str], None]
 
@@ -107,11 +107,6 @@ def connect_first(addresses: Sequence[str], auth_key: str | None) -> Serf:
     raise Unavailable("; ".join(complaints))
 
 
-def generate_password() -> str:
-    """A password of letters and digits: 190 bits."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(PASSWORD_LENGTH))
-
-
 def _client(
     rpc_addr: str | None,
     rpc_auth: str | None,
@@ -143,7 +138,7 @@ class Client:
         """The database with its account: the same one as before where the state file knows it."""
         state = self._file.load()
         if state is None:
-            state = State(name, user or name, generate_password())
+            state = State(name, user or name, passwords.generate(PASSWORD_LENGTH))
             # Saved before anybody is asked: a kill after the answer must not lose the password.
             self._file.save(state)
         if state.database != name or (user and state.user != user):
@@ -157,7 +152,7 @@ class Client:
         """A new password for the account of the state file."""
         state = self._known()
         if state.next_password is None:
-            state = replace(state, next_password=generate_password())
+            state = replace(state, next_password=passwords.generate(PASSWORD_LENGTH))
             self._file.save(state)
         answer, _ = self._ask("rotate_db", state)
         return self._keep(replace(state, password=str(state.next_password), next_password=None), answer)

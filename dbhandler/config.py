@@ -19,6 +19,26 @@ from dbhandler.spool import DEFAULT_MAX
 SECRETS = ("MYSQL_ADMIN_PASSWORD", "SERF_ENCRYPT_KEY", "SERF_RPC_AUTH")
 """Settings that must not stay in the environment of a running process."""
 
+SPENT_SECRETS = tuple(
+    f"{prefix}_{name}"
+    for prefix in ("MARIADB", "MYSQL")
+    for name in ("ROOT_PASSWORD", "PASSWORD", "ROOT_PASSWORD_HASH", "PASSWORD_HASH")
+)
+"""Settings that are used up by the first start: no process that stays ever sees them."""
+
+ROOT_SETTINGS = tuple(
+    f"{prefix}_{name}"
+    for prefix in ("MARIADB", "MYSQL")
+    for name in (
+        "ROOT_PASSWORD",
+        "ROOT_PASSWORD_HASH",
+        "RANDOM_ROOT_PASSWORD",
+        "ALLOW_EMPTY_ROOT_PASSWORD",
+        "ALLOW_EMPTY_PASSWORD",
+    )
+)
+"""The official images' settings that say how root logs in."""
+
 ENGINES = {"mariadb": "mariadbd", "mysql": "mysqld"}
 """Engine -> name of its server program."""
 
@@ -53,6 +73,7 @@ class Config:
     supervisord_conf: Path
     defaults_file: Path | None
     os_user: str | None
+    wants_admin: bool
     admin_user: str
     admin_password: str | None = field(repr=False)
     advertise_host: str | None
@@ -60,23 +81,32 @@ class Config:
     policy: Policy
     spool_max: int
     trash_days: int
+    adopt: bool
+    auto_upgrade: bool
+    upgrade_backup: bool
     serf: SerfSettings
+
+    @property
+    def ready_file(self) -> Path:
+        """Stands in the run folder once this start's accounts are as they should be."""
+        return self.run_dir / "ready"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
         """Reads and checks every setting. Raises ConfigError, whose sentence names the variable."""
-        read = _Reader(environ)
+        read = Reader(environ)
         run_dir = Path(paths.run_dir(environ))
         return cls(
-            engine=_engine(read),
+            engine=engine(environ),
             data_dir=Path(read.text("DBHANDLER_DATA_DIR") or "/var/lib/mysql"),
             state_dir=Path(paths.state_dir(environ)),
             run_dir=run_dir,
             socket=Path(read.text("DBHANDLER_SOCKET") or run_dir / "mysqld.sock"),
-            template=Path(read.text("DBHANDLER_TEMPLATE") or "/usr/share/dbhandler/template.tar"),
+            template=Path(read.text("DBHANDLER_TEMPLATE") or "/usr/share/dbhandler/template.tar.zst"),
             supervisord_conf=Path(read.text("DBHANDLER_SUPERVISORD_CONF") or "/etc/dbhandler/supervisord.conf"),
             defaults_file=_optional_path(read.text("DBHANDLER_DEFAULTS_FILE")),
             os_user=read.text("DBHANDLER_OS_USER"),
+            wants_admin=_wants_admin(read),
             admin_user=_admin_user(read),
             admin_password=read.text("MYSQL_ADMIN_PASSWORD"),
             advertise_host=read.text("DBHANDLER_ADVERTISE_HOST"),
@@ -84,13 +114,17 @@ class Config:
             policy=_policy(read),
             spool_max=_or(read.number("DBHANDLER_SPOOL_MAX", 1, 10_000_000), DEFAULT_MAX),
             trash_days=_or(read.number("DBHANDLER_TRASH_DAYS", 0, 36500), 7),
+            adopt=read.flag("DBHANDLER_ADOPT"),
+            # Any text means yes, as in the official image.
+            auto_upgrade=read.text("MARIADB_AUTO_UPGRADE") is not None,
+            upgrade_backup=read.text("MARIADB_DISABLE_UPGRADE_BACKUP") is None,
             serf=serf_settings(environ),
         )
 
 
 def serf_settings(environ: Mapping[str, str]) -> SerfSettings:
     """Reads the settings that concern Serf alone. Raises ConfigError."""
-    read = _Reader(environ)
+    read = Reader(environ)
     rpc_auth = read.text("SERF_RPC_AUTH")
     # Without a key whoever reaches the port could command the agent, so then only this container may.
     rpc_bind = read.text("SERF_RPC_BIND") or f"{'0.0.0.0' if rpc_auth else '127.0.0.1'}:{RPC_PORT}"  # noqa: S104
@@ -124,10 +158,10 @@ def read_setting(environ: Mapping[str, str], name: str) -> str | None:
 
     Raises ConfigError.
     """
-    return _Reader(environ).text(name)
+    return Reader(environ).text(name)
 
 
-class _Reader:
+class Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
@@ -137,6 +171,10 @@ class _Reader:
         if value and file:
             raise ConfigError(f"Both {name} and {name}_FILE are set (but are exclusive)")
         return self._from_file(name, file) if file else value
+
+    def is_set(self, *names: str) -> bool:
+        """Is one of them set, as a value or as a file, to anything?"""
+        return any(self._environ.get(name) or self._environ.get(f"{name}_FILE") for name in names)
 
     def number(self, name: str, least: int, most: int) -> int | None:
         value = self.text(name)
@@ -153,11 +191,11 @@ class _Reader:
             raise ConfigError(f"{name} has to be one of {', '.join(allowed)}, not {value!r}")
         return value
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, default: bool = False) -> bool:
         value = self.text(name)
         if value not in (None, "0", "1"):
             raise ConfigError(f"{name} has to be 0 or 1, not {value!r}")
-        return value == "1"
+        return default if value is None else value == "1"
 
     def _from_file(self, name: str, file: str) -> str | None:
         try:
@@ -168,12 +206,19 @@ class _Reader:
         return content.rstrip("\r\n") or None
 
 
-def _engine(read: _Reader) -> str:
+def engine(environ: Mapping[str, str]) -> str:
+    """The engine of this image. Raises ConfigError."""
     installed = "mariadb" if shutil.which("mariadbd") else "mysql"
-    return read.choice("DBHANDLER_ENGINE", sorted(ENGINES, key=lambda engine: engine != installed))
+    return Reader(environ).choice("DBHANDLER_ENGINE", sorted(ENGINES, key=lambda name: name != installed))
 
 
-def _admin_user(read: _Reader) -> str:
+def _wants_admin(read: Reader) -> bool:
+    # Who says how root logs in, as the official images want it, has an administrator; else there has to be ours.
+    asked = read.is_set("MYSQL_ADMIN_USER", "MYSQL_ADMIN_PASSWORD")
+    return read.flag("DBHANDLER_ADMIN", default=asked or not read.is_set(*ROOT_SETTINGS))
+
+
+def _admin_user(read: Reader) -> str:
     user = read.text("MYSQL_ADMIN_USER") or "admin"
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", user) or user.lower() in ("root", "mysql"):
         raise ConfigError(
@@ -183,7 +228,7 @@ def _admin_user(read: _Reader) -> str:
     return user
 
 
-def _policy(read: _Reader) -> Policy:
+def _policy(read: Reader) -> Policy:
     pattern = read.text("DBHANDLER_NAME_PATTERN") or DEFAULT_PATTERN
     try:
         compiled = re.compile(pattern)
@@ -199,7 +244,7 @@ def _policy(read: _Reader) -> Policy:
     )
 
 
-def _join_targets(read: _Reader, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _join_targets(read: Reader, environ: Mapping[str, str]) -> tuple[str, ...]:
     targets = [part for part in re.split(r"[,\s]+", read.text("SERF_JOIN") or "") if part]
     # What `docker run --link serf_agent:serf_agent` sets, as the tutorial's join script read it.
     linked, port = environ.get("SERF_AGENT_PORT_7946_TCP_ADDR"), environ.get("SERF_AGENT_PORT_7946_TCP_PORT")
@@ -217,7 +262,7 @@ def _address(name: str, value: str) -> str:
     return f"{host}:{port}"
 
 
-def _encrypt_key(read: _Reader) -> str | None:
+def _encrypt_key(read: Reader) -> str | None:
     key = read.text("SERF_ENCRYPT_KEY")
     if key is None:
         return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dbhandler import files, log, paths
-from dbhandler.config import SECRETS, SerfSettings, serf_settings
+from dbhandler.config import SECRETS, SPENT_SECRETS, SerfSettings, serf_settings
 from dbhandler.errors import DbHandlerError
 
 logger = logging.getLogger(__name__)
@@ -97,4 +97,4 @@ def _exec(arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
 
 def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     # Handlers inherit Serf's environment, and links repeat another container's (ALIAS_ENV_NAME).
-    return {name: value for name, value in environ.items() if not name.endswith(SECRETS)}
+    return {name: value for name, value in environ.items() if not name.endswith((*SECRETS, *SPENT_SECRETS))}

@@ -1,43 +1,196 @@
-"""dbhandler-health: is this database container ready to serve? For HEALTHCHECK."""
+"""dbhandler-health and healthcheck.sh: is this database container ready to serve? For HEALTHCHECK."""
 
 from __future__ import annotations
 
+import json
 import os
+import pwd
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from dbhandler import sql
-from dbhandler.admin import pending_file
+from dbhandler import paths, sql
 from dbhandler.config import Config
-from dbhandler.errors import DbHandlerError
-from dbhandler.server import agent_server
+from dbhandler.data_dir import examine
+from dbhandler.errors import ConfigError, DbHandlerError
+from dbhandler.query import ask
+from dbhandler.server import Server, agent_server
+from dbhandler.volume import server_version
 
-USAGE = """usage: dbhandler-health
+USAGE = """usage: dbhandler-health [--connect | --no-connect] [--innodb_initialized] [--innodb_buffer_pool_loaded]
+                        [--replication [--replication_…]] [--galera_online] [--mariadbupgrade] [--agent]
 
-Exit status 0 when the database server answers and the admin account has been made, else 1 with one sentence.
+Exit status 0 when the database server answers and the first start's work is done, and every further test given is
+passed; else 1 with one sentence. healthcheck.sh is another name for it, with the options of the official MariaDB image:
+
+    --connect                    (always) the server answers and its accounts have been made
+    --no-connect                 not this test
+    --innodb_initialized         InnoDB is there
+    --innodb_buffer_pool_loaded  what InnoDB had in memory before the last stop is in memory again
+    --replication, --replication_all, --replication_io, --replication_sql
+                                 the replica's threads run
+    --replication_seconds_behind_master=N, --replication_sql_remaining_delay=N
+                                 the replica is not later than that (seconds)
+    --replication_name=NAME      the connection that these tests ask for
+    --galera_online              the node is synced with its Galera cluster
+    --mariadbupgrade             the system tables need no upgrade
+    --agent                      dbhandler-agent answers
+
+--su-mysql, --su=…, --datadir=…, --defaults-… are taken and need nothing: it always asks through our own account.
 """
 EX_USAGE = 64
+
+_TAKEN = ("--su-mysql", "--su=", "--datadir=", "--defaults-", "--no-defaults", "--rocksdb_dir=")
+
+Test = Callable[["Probe"], str | None]
+"""Returns the reason why a test is failed, or None."""
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv:
+    if {"-h", "--help"} & set(argv):
         print(USAGE, end="")
-        return 0 if list(argv) in (["-h"], ["--help"]) else EX_USAGE
+        return 0
     try:
-        reason = unready(Config.from_environ(os.environ if environ is None else environ))
+        environ = os.environ if environ is None else environ
+        config = Config.from_environ(environ)
+        _become_the_servers_user(config)
+        with agent_server(config) as server:
+            reason = unready(Probe(config, server, environ), argv)
+    except ConfigError as error:
+        print(error)
+        return EX_USAGE
     except (DbHandlerError, OSError) as error:
         reason = str(error)
     print(reason or "ready")
     return 1 if reason else 0
 
 
-def unready(config: Config) -> str | None:
-    """Why the container is not ready, or None when it is. Raises DbHandlerError when the server is away."""
-    with agent_server(config) as server:
-        admin = server.execute(sql.account_exists(config.admin_user))
-    if not admin:
-        return "there is no admin account yet"
-    # Looked for after the account, which is made while the file is there: so no banner is missed in between.
-    return "the admin account is being made" if pending_file(config).exists() else None
+class Probe:
+    """What the tests look at: the settings, the server, and the replica's state under one connection name."""
+
+    def __init__(self, config: Config, server: Server, environ: Mapping[str, str]) -> None:
+        self.config, self.server, self.environ = config, server, environ
+        self.replica_name = ""
+
+    def status(self, name: str) -> str:
+        """One of the server's status variables; empty where there is none of that name."""
+        rows = self.server.execute(sql.status(name))
+        return str(rows[0][1]) if rows else ""
+
+    def replica(self) -> Mapping[str, object] | None:
+        """The replica's state, or None where this server is no replica."""
+        rows = self.server.table(sql.replica_status(self.config.engine, self.replica_name))
+        return rows[0] if rows else None
+
+
+def unready(probe: Probe, options: Sequence[str]) -> str | None:
+    """Why the container is not ready, or None when it is. Raises ConfigError for an unknown option, DbHandlerError
+    when the server is away."""
+    tests: list[Test] = [] if "--no-connect" in options else [_connect]
+    for option in options:
+        name, _, value = option.partition("=")
+        if name == "--replication_name":
+            probe.replica_name = value
+        elif name in _LIMITS:
+            tests.append(_late(_LIMITS[name], value))
+        elif name in _TESTS:
+            tests.append(_TESTS[name])
+        elif not option.startswith(_TAKEN):
+            raise ConfigError(f"unknown option {option}: dbhandler-health --help tells more")
+    return next((reason for test in tests if (reason := test(probe))), None)
+
+
+def _connect(probe: Probe) -> str | None:
+    probe.server.connect()
+    return None if probe.config.ready_file.exists() else "the first start's work is not done yet"
+
+
+def _innodb(probe: Probe) -> str | None:
+    return None if probe.server.execute(sql.innodb()) else "InnoDB is not initialised"
+
+
+def _buffer_pool(probe: Probe) -> str | None:
+    loaded = "load completed at" in probe.status("Innodb_buffer_pool_load_status")
+    return None if loaded else "InnoDB has not loaded its buffer pool yet"
+
+
+def _galera(probe: Probe) -> str | None:
+    # 4 is Synced. Source: Galera Cluster documentation, wsrep_local_state.
+    return None if probe.status("wsrep_local_state") == "4" else "the node is not synced with a Galera cluster"
+
+
+def _upgraded(probe: Probe) -> str | None:
+    version = server_version(probe.config.engine)
+    old = examine(probe.config.data_dir, probe.config.engine, version).is_older_than(version)
+    return "the system tables need an upgrade (MARIADB_AUTO_UPGRADE=1)" if old else None
+
+
+def _agent(probe: Probe) -> str | None:
+    answer = json.loads(ask(paths.agent_socket(probe.environ), "status_db", b""))
+    return None if answer.get("ready") else f"the agent says: {answer.get('reason') or answer.get('mysql')}"
+
+
+def _thread(column: str) -> Test:
+    def test(probe: Probe) -> str | None:
+        replica = probe.replica()
+        if replica is None:
+            return "this server is no replica"
+        value = replica.get(column) or replica.get(_RENAMED.get(column, ""))
+        return None if value == "Yes" else f"the replica's {column} is {value}"
+
+    return test
+
+
+def _late(column: str, limit: str) -> Test:
+    if not limit.isdigit():
+        raise ConfigError(f"a number of seconds has to follow, not {limit!r}")
+
+    def test(probe: Probe) -> str | None:
+        replica = probe.replica() or {}
+        seconds = replica.get(column, replica.get(_RENAMED.get(column, "")))
+        if seconds is None and column == "SQL_Remaining_Delay":
+            return None if replica else "this server is no replica"
+        late = seconds is None or int(str(seconds)) > int(limit)
+        return f"the replica's {column} is {seconds}, more than {limit}" if late else None
+
+    return test
+
+
+def _all(*tests: Test) -> Test:
+    return lambda probe: next((reason for test in tests if (reason := test(probe))), None)
+
+
+_RENAMED = {
+    "Slave_IO_Running": "Replica_IO_Running",
+    "Slave_SQL_Running": "Replica_SQL_Running",
+    "Seconds_Behind_Master": "Seconds_Behind_Source",
+}
+"""MariaDB's names of columns -> MySQL's."""
+
+_LIMITS = {
+    "--replication_seconds_behind_master": "Seconds_Behind_Master",
+    "--replication_sql_remaining_delay": "SQL_Remaining_Delay",
+}
+_IO, _SQL = _thread("Slave_IO_Running"), _thread("Slave_SQL_Running")
+_TESTS: Mapping[str, Test] = {
+    "--connect": _connect,
+    "--no-connect": lambda _: None,
+    "--innodb_initialized": _innodb,
+    "--innodb_buffer_pool_loaded": _buffer_pool,
+    "--galera_online": _galera,
+    "--mariadbupgrade": _upgraded,
+    "--replication": _all(_IO, _SQL),
+    "--replication_all": _all(_IO, _SQL),
+    "--replication_io": _IO,
+    "--replication_sql": _SQL,
+    "--agent": _agent,
+}
+
+
+def _become_the_servers_user(config: Config) -> None:
+    # HEALTHCHECK runs as the container's root, whose own account at the socket may have a password.
+    if config.os_user and os.geteuid() == 0:
+        user = pwd.getpwnam(config.os_user)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)

@@ -44,14 +44,21 @@ STATEMENT_TIMEOUT = 10.0
 class Server:
     """One connection to the server at a Unix socket, opened when first needed and again after it was lost.
 
-    user and password are the account's; without a password the socket itself proves who asks, and being refused is
-    then a fault of the server that passes, not an answer.
+    user and password are the account's; without a password the socket itself proves who asks. refusal_passes says
+    that being refused is then a fault of the server that passes, not an answer.
     """
 
-    def __init__(self, socket: str, user: str, password: str = "", timeout: float = STATEMENT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        socket: str,
+        user: str,
+        password: str = "",
+        timeout: float = STATEMENT_TIMEOUT,
+        refusal_passes: bool = False,
+    ) -> None:
         self._socket, self._user, self._password = socket, user, password
         self._timeout = timeout
-        self._passing = _AWAY if password else _AWAY | ACCESS_DENIED
+        self._passing = _AWAY | ACCESS_DENIED if refusal_passes else _AWAY
         self._connection: pymysql.connections.Connection[pymysql.cursors.Cursor] | None = None
 
     def __enter__(self) -> Server:
@@ -70,6 +77,14 @@ class Server:
             with connection.cursor() as cursor:
                 cursor.execute(statement.text, statement.values)
                 return list(cursor.fetchall())
+
+    def table(self, statement: Statement) -> list[dict[str, object]]:
+        """As `execute`, each row by the names of its columns."""
+        with _translated(statement.secret, self._passing, self.close):
+            connection = self._open()
+            with connection.cursor(pymysql.cursors.DictCursor) as cursor:
+                cursor.execute(statement.text, statement.values)
+                return [dict(row) for row in cursor.fetchall()]
 
     def connect(self) -> None:
         """Opens the connection now. Raises as `execute` does."""
@@ -126,7 +141,7 @@ class Server:
 
 def agent_server(config: Config, timeout: float = STATEMENT_TIMEOUT) -> Server:
     """The server of this container, through the socket account that is named after our operating system user."""
-    return Server(str(config.socket), socket_user(), timeout=timeout)
+    return Server(str(config.socket), socket_user(), timeout=timeout, refusal_passes=True)
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-ANY_HOST = "%"
+ANY_HOST, LOCALHOST = "%", "localhost"
+
+_BY_HASH = {"mariadb": "IDENTIFIED BY PASSWORD %s", "mysql": "IDENTIFIED WITH caching_sha2_password AS %s"}
 
 
 @dataclass(frozen=True)
@@ -43,22 +45,65 @@ def create_database(name: str, charset: str, collation: str | None) -> Statement
     return Statement(text, tuple(values))
 
 
-def create_user(user: str, password: str, max_connections: int | None = None) -> Statement:
+def create_configured_database(name: str, charset: str | None, collation: str | None) -> Statement:
+    """CREATE DATABASE IF NOT EXISTS, for the server's owner: what is not given is the server's default."""
+    clauses = [("CHARACTER SET %s", charset), ("COLLATE %s", collation)]
+    text = " ".join(
+        [f"CREATE DATABASE IF NOT EXISTS {identifier(name)}", *(clause for clause, value in clauses if value)]
+    )
+    return Statement(text, tuple(value for _, value in clauses if value))
+
+
+def create_user(user: str, password: str, max_connections: int | None = None, host: str = ANY_HOST) -> Statement:
     """CREATE USER IF NOT EXISTS with a password; an existing account stays as it is."""
-    text, values = "CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s", (user, ANY_HOST, password)
+    text, values = "CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s", (user, host, password)
     if max_connections is not None:
         return Statement(text + " WITH MAX_USER_CONNECTIONS %s", (*values, max_connections), secret=True)
     return Statement(text, values, secret=True)
 
 
-def change_password(user: str, password: str) -> Statement:
+def create_user_by_hash(user: str, hashed: str, host: str, engine: str) -> Statement:
+    """CREATE USER IF NOT EXISTS with a password's hash, as the engine itself stores it."""
+    return Statement(f"CREATE USER IF NOT EXISTS %s@%s {_BY_HASH[engine]}", (user, host, hashed), secret=True)
+
+
+def change_password(user: str, password: str, host: str = ANY_HOST) -> Statement:
     """A new password for an account; its open connections stay."""
-    return Statement("ALTER USER %s@%s IDENTIFIED BY %s", (user, ANY_HOST, password), secret=True)
+    return Statement("ALTER USER %s@%s IDENTIFIED BY %s", (user, host, password), secret=True)
 
 
-def grant_database(pattern: str, user: str) -> Statement:
+def set_password(user: str, password: str, host: str, engine: str) -> Statement:
+    """A password in place of whatever else an account proved itself by."""
+    # MySQL would keep the socket's plugin, and with it no password.
+    plugin = {"mariadb": "", "mysql": " WITH caching_sha2_password"}[engine]
+    return Statement(f"ALTER USER %s@%s IDENTIFIED{plugin} BY %s", (user, host, password), secret=True)
+
+
+def change_password_by_hash(user: str, hashed: str, host: str, engine: str) -> Statement:
+    """A new password for an account by its hash."""
+    return Statement(f"ALTER USER %s@%s {_BY_HASH[engine]}", (user, host, hashed), secret=True)
+
+
+def expire_password(user: str, host: str) -> Statement:
+    """The account has to change its password at the first log-in."""
+    return Statement("ALTER USER %s@%s PASSWORD EXPIRE", (user, host))
+
+
+def create_socket_account(user: str, engine: str) -> list[Statement]:
+    """An account that its operating system user proves at the socket, with all privileges."""
+    plugin = {"mariadb": "VIA unix_socket", "mysql": "WITH auth_socket"}[engine]
+    account = Statement(f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED {plugin}", (user, LOCALHOST))
+    return [account, grant_everything(user, LOCALHOST)]
+
+
+def install_auth_socket() -> Statement:
+    """MySQL's plugin for socket accounts; the server answers with error 1125 or 1968 where it is installed."""
+    return Statement("INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'")
+
+
+def grant_database(pattern: str, user: str, host: str = ANY_HOST) -> Statement:
     """All privileges on what `pattern` (from grant_pattern) stands for."""
-    return Statement(f"GRANT ALL PRIVILEGES ON {identifier(pattern)}.* TO %s@%s", (user, ANY_HOST))
+    return Statement(f"GRANT ALL PRIVILEGES ON {identifier(pattern)}.* TO %s@%s", (user, host))
 
 
 def drop_database(name: str) -> Statement:
@@ -138,6 +183,25 @@ def databases() -> Statement:
 def server_facts() -> Statement:
     """One row: version, TCP port."""
     return Statement("SELECT VERSION(), @@port")
+
+
+def status(name: str) -> Statement:
+    """One row (name, value) where the server has a status variable of that name."""
+    return Statement("SHOW GLOBAL STATUS LIKE %s", (name,))
+
+
+def innodb() -> Statement:
+    """One row where InnoDB is there."""
+    return Statement(
+        "SELECT 1 FROM information_schema.ENGINES WHERE ENGINE = 'InnoDB' AND SUPPORT IN ('YES', 'DEFAULT')"
+    )
+
+
+def replica_status(engine: str, name: str) -> Statement:
+    """The state of this server as a replica, under the name of one connection (a channel in MySQL)."""
+    if engine == "mysql":
+        return Statement("SHOW REPLICA STATUS FOR CHANNEL %s", (name,))
+    return Statement("SHOW REPLICA %s STATUS", (name,)) if name else Statement("SHOW REPLICA STATUS")
 
 
 def uptime() -> Statement:

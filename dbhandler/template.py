@@ -11,20 +11,18 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dbhandler.data_dir import MARKER, NOT_OURS_TO_MIND, STAMP
 from dbhandler.errors import DbHandlerError
 from dbhandler.spool import sync_folder
-
-MARKER = ".dbhandler-filling"
-"""Stands in a data directory from before the first file is copied until all of them are durable."""
 
 TIMEOUT = 600.0
 """Seconds that a tool may take: a slow disk is no error, a hanging one is."""
 
+ZONES = "/usr/share/zoneinfo"
+
 _REMADE = ("auto.cnf", "*.pem", "binlog.*", "*.err", "*.pid", "#innodb_redo/*_tmp")
 """What must be another one on every server, or is worthless on it: mysqld makes it anew."""
 
-_SERVER_DATA = frozenset({"mysql", "ibdata1"})
-_NOT_OURS_TO_MIND = frozenset({"lost+found", MARKER})
 _PLAIN_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,31}")
 
 _MYSQL_ACCOUNTS = """\
@@ -38,23 +36,32 @@ GRANT ALL PRIVILEGES ON *.* TO '{user}'@localhost WITH GRANT OPTION;
 _MARIADB_CLEANING = "DELETE FROM mysql.proxies_priv WHERE Host <> 'localhost';\n"
 
 
-def fill(data_dir: Path, archive: Path) -> bool:
-    """Fills an empty data directory from the template `archive`; False when it holds a server's data already.
+def fill(data_dir: Path, archive: Path) -> None:
+    """Fills a data directory from the template `archive`, in place of what an unfinished first start has left.
 
-    A kill at any moment leaves a directory that the next call fills from the start. Raises DbHandlerError for a
-    directory with content that is no server's, and when the template cannot be unpacked.
+    Until `finish` a kill at any moment leaves a directory that is filled anew from the start. Raises DbHandlerError
+    when the template cannot be unpacked.
     """
     try:
-        if not _is_to_be_filled(data_dir):
-            return False
+        _empty(data_dir)
         _unpack(data_dir, archive)
     except OSError as error:
         raise DbHandlerError(f"{data_dir} cannot be filled: {error}") from error
-    return True
+
+
+def finish(data_dir: Path) -> None:
+    """Says, durably, that the first start's work on a data directory is done."""
+    try:
+        _sync_all(data_dir)
+        (data_dir / MARKER).rename(data_dir / STAMP)
+        sync_folder(str(data_dir))
+    except OSError as error:
+        raise DbHandlerError(f"{data_dir} cannot be filled: {error}") from error
 
 
 def bake(engine: str, archive: Path, socket_user: str) -> None:
-    """Initialises a data directory with the engine's own tool and packs it into `archive`, a sparse tar.
+    """Initialises a data directory with the engine's own tool and packs it into `archive`, a sparse tar, compressed
+    as its name says. The time zones are in it where the engine's tool for them is installed.
 
     In it are the accounts root and `socket_user` at localhost, who prove themselves by their operating system user at
     the socket, and no other that could log in. Raises DbHandlerError when the tool fails.
@@ -74,17 +81,6 @@ def bake(engine: str, archive: Path, socket_user: str) -> None:
         _pack(data_dir, archive)
 
 
-def _is_to_be_filled(data_dir: Path) -> bool:
-    names = {entry.name for entry in data_dir.iterdir()}
-    if MARKER in names:
-        _empty(data_dir)
-    elif names & _SERVER_DATA:
-        return False
-    elif foreign := sorted(names - _NOT_OURS_TO_MIND):
-        raise DbHandlerError(f"{data_dir} is neither empty nor a data directory: it holds {foreign[0]!r}")
-    return True
-
-
 def _unpack(data_dir: Path, archive: Path) -> None:
     marker = data_dir / MARKER
     marker.touch()
@@ -92,9 +88,6 @@ def _unpack(data_dir: Path, archive: Path) -> None:
     if data_dir.stat().st_uid == os.geteuid():
         data_dir.chmod(0o700)
     _run(["tar", "-C", str(data_dir), "--no-same-owner", "-xf", str(archive)])
-    _sync_all(data_dir)
-    marker.unlink()
-    sync_folder(str(data_dir))
 
 
 def _sync_all(data_dir: Path) -> None:
@@ -124,7 +117,7 @@ def _walk(data_dir: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 
 def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
-        if entry.name in _NOT_OURS_TO_MIND:
+        if entry.name in NOT_OURS_TO_MIND:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -134,7 +127,7 @@ def _empty(folder: Path) -> None:
 
 def _init_mariadb(data_dir: Path, user: str) -> None:
     cleaning = data_dir.parent / "cleaning.sql"
-    cleaning.write_text(_MARIADB_CLEANING)
+    cleaning.write_text(_MARIADB_CLEANING + _time_zones("mariadb-tzinfo-to-sql", "--skip-write-binlog"))
     _run([
         "mariadb-install-db", "--no-defaults", f"--datadir={data_dir}", f"--user={user}", "--skip-test-db",
         "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}", "--skip-name-resolve",
@@ -144,7 +137,7 @@ def _init_mariadb(data_dir: Path, user: str) -> None:
 
 def _init_mysql(data_dir: Path, user: str) -> None:
     accounts = data_dir.parent / "accounts.sql"
-    accounts.write_text(_MYSQL_ACCOUNTS.format(user=user))
+    accounts.write_text(f"{_MYSQL_ACCOUNTS.format(user=user)}USE mysql;\n{_time_zones('mysql_tzinfo_to_sql')}")
     _run([
         "mysqld", "--no-defaults", "--initialize-insecure", f"--init-file={accounts}", f"--datadir={data_dir}",
         f"--user={user}", "--auto-generate-certs=OFF", "--caching-sha2-password-auto-generate-rsa-keys=OFF",
@@ -152,18 +145,22 @@ def _init_mysql(data_dir: Path, user: str) -> None:
     ])  # fmt: skip
 
 
+def _time_zones(tool: str, *options: str) -> str:
+    return _run([tool, *options, ZONES]) if shutil.which(tool) else ""
+
+
 def _pack(data_dir: Path, archive: Path) -> None:
     # The servers write their files out full of zeroes, and tar leaves out only what is a hole in the file.
     sparse = data_dir.with_name("sparse")
     _run(["cp", "-a", "--sparse=always", str(data_dir), str(sparse)])
-    unfinished = archive.with_name(archive.name + ".new")
+    unfinished = archive.with_name("new." + archive.name)
     # By name, without the folder itself: only its owner could set the modes and times of that one again.
     names = sorted(entry.name for entry in sparse.iterdir())
-    _run(["tar", "-C", str(sparse), "--sparse", "-cf", str(unfinished), "--", *names])
+    _run(["tar", "-C", str(sparse), "--sparse", "--auto-compress", "-cf", str(unfinished), "--", *names])
     unfinished.replace(archive)
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:
@@ -173,6 +170,7 @@ def _run(command: Sequence[str]) -> None:
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
         raise DbHandlerError(f"{command[0]} failed with status {done.returncode}: {last[0]}")
+    return done.stdout
 
 
 if __name__ == "__main__":

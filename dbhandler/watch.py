@@ -30,13 +30,14 @@ class Facts:
 class ServerWatch:
     """Looks at the server from time to time; `state` is starting (until it has been ready once), ready or down.
 
-    Only `tags` may be called from another thread.
+    initialised says whether this start's accounts have been made: no server is ready before. Only `tags` may be
+    called from another thread.
     """
 
     def __init__(
-        self, server: Server, engine: str, admin_user: str, clock: Callable[[], float] = time.monotonic
+        self, server: Server, engine: str, initialised: Callable[[], bool], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._server, self.engine, self._admin_user, self._clock = server, engine, admin_user, clock
+        self._server, self.engine, self._initialised, self._clock = server, engine, initialised, clock
         self._next_look = 0.0
         self._facts: Facts | None = None
         self.state = STARTING
@@ -76,9 +77,7 @@ class ServerWatch:
     def _ask(self) -> str:
         try:
             [(version, port)] = self._server.execute(sql.server_facts())
-            admin = self._server.execute(sql.account_exists(self._admin_user))
         except DbHandlerError:
             return STARTING if self.state == STARTING else DOWN
         self._facts = Facts(str(version).partition(" ")[0], int(str(port)))
-        # A server that has served stays ready even if its owner removes the admin account.
-        return READY if admin or self.state != STARTING else STARTING
+        return READY if self._initialised() else STARTING

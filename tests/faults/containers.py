@@ -140,11 +140,12 @@ class Server(Container):
         output = self.sql("SHOW DATABASES", check=False)
         return {line for line in output if line.startswith(prefix)}
 
-    def wait_for(self, names: Sequence[str]) -> None:
-        """Waits until a database of each name is there; a failure says how many are missing, and which."""
+    def wait_for(self, names: Sequence[str], behind: int = 0) -> None:
+        """Waits until a database of each name is there; a failure says how many are missing, and which. behind is the
+        number of other events that come first."""
         wanted, prefix = set(names), names[0].partition("_")[0]
         # Serf runs one handler after another, and a machine with other work to do fewer than ten in a second.
-        deadline = time.monotonic() + DEADLINE + 0.2 * len(wanted)
+        deadline = time.monotonic() + DEADLINE + 0.2 * (len(wanted) + behind)
         while missing := wanted - self.made(prefix):
             if time.monotonic() > deadline:
                 some = sorted(missing)[:3] + sorted(missing)[-3:]

@@ -80,7 +80,7 @@ def test_good_requests_are_served_in_a_flood_of_bad_ones(server: Server, agent: 
             slowest = max(slowest, float(server.exec("python3", "-c", ASK.format(name=name), user="mysql")))
             time.sleep(0.2)
         flooding.result()
-        server.wait_for(good)
+        server.wait_for(good, behind=SCALE.flood)
         server.exec("touch", "/tmp/over")
         longest = float(watched.result())
     assert longest < TURN

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler import admin, sql
+from dbhandler import admin, passwords, sql
 from dbhandler.admin import AdminAccount
 from dbhandler.errors import ServerError
 from dbhandler.sql import Statement
@@ -134,9 +134,9 @@ def test_the_first_start_makes_the_account_and_prints_the_tutorials_banner(world
 
 
 def test_a_generated_password_has_at_least_twenty_letters_and_digits() -> None:
-    passwords = {admin.generate_password() for _ in range(100)}
-    assert len(passwords) == 100
-    assert all(re.fullmatch("[A-Za-z0-9]{20,}", password) for password in passwords)
+    made = {passwords.generate(admin.PASSWORD_LENGTH) for _ in range(100)}
+    assert len(made) == 100
+    assert all(re.fullmatch("[A-Za-z0-9]{20,}", password) for password in made)
 
 
 def test_a_second_start_prints_nothing_and_keeps_the_password(world: World) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from dbhandler import boot
-from dbhandler.config import SECRETS, Config, socket_user
+from dbhandler.config import SECRETS, SPENT_SECRETS, Config, socket_user
 from dbhandler.errors import DbHandlerError
 
 
@@ -19,6 +21,21 @@ class Executed(Exception):
     def __init__(self, program: str, arguments: list[str], environ: dict[str, str]) -> None:
         super().__init__(program)
         self.program, self.arguments, self.environ = Path(program).name, arguments, environ
+
+
+class FakeVolume:
+    """Notes for what it is prepared; raises what a test sets."""
+
+    prepared: ClassVar[list[tuple[list[str], dict[str, str]]]] = []
+    error: ClassVar[DbHandlerError | None] = None
+
+    def __init__(self, config: Config, command: list[str], environ: dict[str, str]) -> None:
+        self._command = command
+
+    def prepare(self, environ: dict[str, str]) -> None:
+        if self.error:
+            raise self.error
+        self.prepared.append((self._command, environ))
 
 
 @pytest.fixture
@@ -33,9 +50,8 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     (tmp_path / "bin").mkdir()
     for name in ("dbhandler-supervise", "mariadbd", "sh"):
         (tmp_path / "bin" / name).touch(0o755)
-    # What a server has written already: nothing to fill.
-    monkeypatch.setattr("dbhandler.template.fill", lambda *_: False)
-    monkeypatch.setattr("dbhandler.tls.ensure_keys", lambda *_: None)
+    monkeypatch.setattr(boot, "Volume", FakeVolume)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     return {
         "PATH": str(tmp_path / "bin"),
         "DBHANDLER_ENGINE": "mariadb",
@@ -60,6 +76,7 @@ def entered(environ: dict[str, str], *arguments: str) -> Executed:
         (["mariadbd", "--max-connections=5"], True),
         (["mysqld"], True),
         (["mysqld", "--verbose", "--help"], False),
+        (["--verbose", "--help"], False),
         (["mariadbd", "--version"], False),
         (["bash"], False),
         (["mariadb", "-hdb", "-uadmin"], False),
@@ -106,16 +123,54 @@ def test_no_secret_stays_in_the_environment(environ: dict[str, str], tmp_path: P
     assert Config.from_environ(handed).admin_password == "hunter2"
 
 
-@pytest.mark.parametrize("name", SECRETS)
-def test_copies_of_secrets_that_dockers_links_make_are_dropped(name: str, tmp_path: Path) -> None:
-    environ = {f"SERF_AGENT_ENV_{name}": "hunter2", f"DB_1_ENV_{name}": "hunter2", "OTHER": "kept"}
-    assert boot.hand_over_secrets(environ, {}, tmp_path / "secrets") == {"OTHER": "kept"}
+@pytest.mark.parametrize("name", [*SECRETS, *SPENT_SECRETS])
+def test_secrets_and_the_copies_that_dockers_links_make_are_dropped(name: str) -> None:
+    environ = {name: "hunter2", f"SERF_AGENT_ENV_{name}": "hunter2", f"DB_1_ENV_{name}": "hunter2", "OTHER": "kept"}
+    assert boot.without_secrets(environ) == {"OTHER": "kept"}
+
+
+def test_the_first_start_s_processes_see_no_secret_and_no_password_is_kept(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    executed = entered(environ | {"MYSQL_ROOT_PASSWORD": "hunter2", "MARIADB_PASSWORD": "hunter2"})
+    command, given = FakeVolume.prepared[-1]
+    assert command[0] == "mariadbd"
+    assert given["DBHANDLER_DATA_DIR"] == str(tmp_path / "data")
+    assert "hunter2" not in str((given, executed.environ))
+    assert not list((tmp_path / "run" / "secrets").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, "1"),
+        ({"MYSQL_ROOT_PASSWORD": "x"}, "0"),
+        ({"MARIADB_RANDOM_ROOT_PASSWORD": "yes"}, "0"),
+        ({"MYSQL_ALLOW_EMPTY_PASSWORD": "1"}, "0"),
+        ({"MYSQL_ROOT_PASSWORD": "x", "MYSQL_ADMIN_USER": "boss"}, "1"),
+        ({"MYSQL_ROOT_PASSWORD": "x", "DBHANDLER_ADMIN": "1"}, "1"),
+        ({"MYSQL_USER": "u", "MYSQL_PASSWORD": "x"}, "1"),
+    ],
+)
+def test_our_admin_is_made_unless_the_owner_says_how_root_logs_in(
+    environ: dict[str, str], settings: dict[str, str], wanted: str
+) -> None:
+    handed = entered(environ | settings).environ
+    assert handed["DBHANDLER_ADMIN"] == wanted
+    assert Config.from_environ(handed).wants_admin is (wanted == "1")
+
+
+@pytest.mark.parametrize("arguments", [["--verbose", "--help"], ["mysqld", "--verbose", "--help"], ["mariadbd", "-V"]])
+def test_the_servers_help_is_its_own(environ: dict[str, str], arguments: list[str]) -> None:
+    executed = entered(environ, *arguments)
+    assert executed.program == "mariadbd"
+    assert executed.arguments[1:] == [argument for argument in arguments if argument.startswith("-")]
 
 
 def test_handing_over_twice_is_fine(tmp_path: Path) -> None:
     # The same container, started again.
     for value in ("old", "new"):
-        handed = boot.hand_over_secrets({}, {"SERF_RPC_AUTH": value}, tmp_path / "secrets")
+        handed = boot.hand_over_secrets({"SERF_RPC_AUTH": value}, tmp_path / "secrets")
         assert Path(handed["SERF_RPC_AUTH_FILE"]).read_text() == value
 
 
@@ -176,23 +231,10 @@ def test_an_arbitrary_user_id_gets_the_name_of_the_socket_account(
     assert (name, uid) == ("mysql", str(os.geteuid()))
 
 
-def test_an_empty_data_directory_is_filled_before_the_server_starts(
-    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[object] = []
-    monkeypatch.setattr("dbhandler.template.fill", lambda folder, archive: not done.append(("filled", folder)))
-    monkeypatch.setattr("dbhandler.tls.ensure_keys", lambda engine, folder: done.append((engine, folder)))
-    entered(environ)
-    assert done == [("filled", tmp_path / "data"), ("mariadb", tmp_path / "data")]
-
-
-def test_a_data_directory_that_cannot_be_filled_stops_the_start(
+def test_a_data_directory_that_cannot_be_used_stops_the_start(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fill(folder: Path, archive: Path) -> bool:
-        raise DbHandlerError("it holds 'photos'")
-
-    monkeypatch.setattr("dbhandler.template.fill", fill)
+    monkeypatch.setattr(FakeVolume, "error", DbHandlerError("it holds 'photos'"))
     assert boot.entrypoint([], environ) == boot.EX_CONFIG
     assert capsys.readouterr().err.endswith("[ERROR] [dbhandler]: it holds 'photos'\n")
 
@@ -202,35 +244,3 @@ def account(name: str, uid: int):  # type: ignore[no-untyped-def]
     import pwd
 
     return pwd.struct_passwd((name, "x", uid, uid, name, "/", "/bin/false"))
-
-
-@pytest.mark.parametrize(
-    ("content", "kept"),
-    [
-        (b"", False),
-        (bytes(100), False),
-        (bytes(24576), False),
-        # Closed in order, killed before it was removed.
-        (b"A\x23\x05\x74\x02" + bytes(200), False),
-        (b"\xfe\x23\x05\x74\x02" + bytes(200), True),
-        # Something else: it may be worth a recovery, so it is not ours to remove.
-        (bytes(300) + b"xid", True),
-        (b"garbage" + bytes(200), True),
-    ],
-)
-def test_only_a_log_without_transactions_is_removed(
-    environ: dict[str, str], tmp_path: Path, content: bytes, kept: bool
-) -> None:
-    (tmp_path / "data").mkdir()
-    log = tmp_path / "data" / "tc.log"
-    log.write_bytes(content)
-    entered(environ)
-    assert log.exists() is kept
-
-
-def test_the_socket_of_a_former_life_is_removed_with_its_lock(environ: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    for name in ("mysqld.sock", "mysqld.sock.lock", "agent.sock"):
-        (tmp_path / "run" / name).write_text("1")
-    entered(environ)
-    assert {file.name for file in (tmp_path / "run").iterdir()} & {"mysqld.sock", "mysqld.sock.lock"} == set()

@@ -1,0 +1,89 @@
+"""What a data directory holds, told from its files alone: nothing is changed here."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbhandler.errors import DbHandlerError
+
+MARKER = ".dbhandler-filling"
+"""Stands in a data directory from before the first file is copied until its first start's work is done. Nobody can have
+connected before that, so what lies beside it may be thrown away."""
+
+STAMP = ".dbhandler"
+"""Stands in a data directory that this package has filled or adopted."""
+
+NOT_OURS_TO_MIND = frozenset({"lost+found", MARKER, STAMP})
+_SERVER_DATA = frozenset({"mysql", "ibdata1"})
+_FOREIGN = {"mariadb": ("mysql.ibd", "MySQL"), "mysql": ("aria_log_control", "MariaDB")}
+"""Engine -> a file that only the other one makes, and the other one's name."""
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Held:
+    """empty: to be filled (anew). ours: stamped. version: the server's that used it last, None where nothing says."""
+
+    empty: bool
+    ours: bool = False
+    version: str | None = None
+
+    def is_older_than(self, version: str) -> bool:
+        """Did an older release of the server use it last?"""
+        return self.version is not None and release(self.version) < release(version)
+
+
+def examine(data_dir: Path, engine: str, server_version: str) -> Held:
+    """Looks at a data directory for a server of that engine and version.
+
+    Raises DbHandlerError for content that is no server's, another engine's, or a newer release's.
+    """
+    try:
+        names = {entry.name for entry in data_dir.iterdir()}
+    except OSError as error:
+        raise DbHandlerError(f"{data_dir} cannot be read: {error.strerror}") from error
+    if MARKER in names or not names - NOT_OURS_TO_MIND:
+        return Held(empty=True)
+    if not names & _SERVER_DATA:
+        foreign = sorted(names - NOT_OURS_TO_MIND)[0]
+        raise DbHandlerError(f"{data_dir} is neither empty nor a data directory: it holds {foreign!r}")
+    if _FOREIGN[engine][0] in names:
+        raise DbHandlerError(f"{data_dir} is a data directory of {_FOREIGN[engine][1]}: this server cannot use it")
+    version = _last_version(data_dir, engine)
+    if version is not None and release(version) > release(server_version):
+        raise DbHandlerError(f"{data_dir} was used by the newer server {version}: {server_version} cannot use it")
+    return Held(empty=False, ours=STAMP in names, version=version)
+
+
+def release(version: str) -> Version:
+    """Major and minor number of a server's version."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _last_version(data_dir: Path, engine: str) -> str | None:
+    try:
+        return _mariadb_version(data_dir) if engine == "mariadb" else _mysql_version(data_dir)
+    except OSError:
+        return None
+
+
+def _mariadb_version(data_dir: Path) -> str | None:
+    # Its name until MariaDB 10.x, and since.
+    for name in ("mariadb_upgrade_info", "mysql_upgrade_info"):
+        path = data_dir / name
+        if path.exists():
+            return path.read_text(errors="replace").strip(" \n\0") or None
+    return None
+
+
+def _mysql_version(data_dir: Path) -> str | None:
+    try:
+        [*_, last] = json.loads((data_dir / "mysql_upgrade_history").read_text())["upgrade_history"]
+        return str(last["version"])
+    except (ValueError, KeyError, TypeError):
+        return None

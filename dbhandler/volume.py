@@ -1,0 +1,153 @@
+"""The data directory, from whatever a volume holds to what the server can be started on."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dbhandler import files, init_scripts, official, template, tls, upgrade
+from dbhandler.config import ENGINES, Config, socket_user
+from dbhandler.data_dir import STAMP, Held, examine
+from dbhandler.errors import DbHandlerError
+from dbhandler.init_scripts import InitScripts
+from dbhandler.initialise import Initialiser
+from dbhandler.official import FirstStart
+from dbhandler.private_server import PrivateServer
+from dbhandler.server import agent_server
+
+logger = logging.getLogger(__name__)
+
+TC_LOG_CLOSED = b"A\x23\x05\x74"
+"""How MariaDB's transaction coordinator log begins once it was closed in order. Source: MariaDB Server, sql/log.cc."""
+
+_NAMES = {"mariadb": "MariaDB", "mysql": "MySQL"}
+
+
+class Volume:
+    """Prepares the data directory of `config` for the server whose command line is `command`.
+
+    environ is the container's, with the official images' variables in it: their files are read now, because they may
+    be root's alone. Nothing of ours runs yet.
+    """
+
+    def __init__(self, config: Config, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._config, self._command = config, command
+        self._wanted = official.first_start(environ)
+        self._root_password = official.root_password(environ)
+        self._for_scripts = official.for_scripts(environ)
+        self._environ: Mapping[str, str] = {}
+
+    def prepare(self, environ: Mapping[str, str]) -> None:
+        """Fills an empty directory and does the first start's work on it; takes over and upgrades any other.
+
+        environ is that of the processes started for it. Raises DbHandlerError; a directory that this server cannot
+        use is left untouched.
+        """
+        self._environ = environ
+        version = server_version(self._config.engine)
+        held = examine(self._config.data_dir, self._config.engine, version)
+        remove_remains(self._config)
+        if held.empty:
+            self._first_start()
+        else:
+            self._later_start(held, version)
+
+    def _first_start(self) -> None:
+        logger.info("the data directory is filled from the template of this image")
+        template.fill(self._config.data_dir, self._config.template)
+        tls.ensure_keys(self._config.engine, self._config.data_dir)
+        scripts = init_scripts.found()
+        if scripts or self._wanted.asks_for_something:
+            self._initialise(scripts)
+            logger.info("%s init process done. Ready for start up.", _NAMES[self._config.engine])
+        template.finish(self._config.data_dir)
+
+    def _initialise(self, scripts: Sequence[Path]) -> None:
+        with PrivateServer(self._command, self._environ) as private, agent_server(self._config) as server:
+            private.wait_for(server)
+            initialiser = Initialiser(server, self._config.engine, lambda text: print(text, flush=True))
+            made = initialiser.make(self._wanted)
+            if scripts:
+                self._run_scripts(scripts, made)
+            if made.root and made.root.expired:
+                initialiser.expire(made.root)
+
+    def _run_scripts(self, scripts: Sequence[Path], made: FirstStart) -> None:
+        log_in = self._config.run_dir / "init.cnf"
+        password = made.root.password if made.root else None
+        user = socket_user() if password is None else "root"
+        files.write_private(log_in, client_options(self._config.socket, user, password))
+        name = self._config.engine
+        client = [name, f"--defaults-extra-file={log_in}", "--comments"]
+        client += [f"--database={made.databases[0]}"] if made.databases else []
+        environ = {**self._environ, **self._for_scripts}
+        environ |= {"DBHANDLER_CLIENT": name, "DBHANDLER_CLIENT_FILE": str(log_in)}
+        environ |= {"MARIADB_ROOT_PASSWORD": password, "MYSQL_ROOT_PASSWORD": password} if password else {}
+        try:
+            InitScripts(client, environ).run(scripts)
+        finally:
+            files.remove(log_in)
+
+    def _later_start(self, held: Held, version: str) -> None:
+        config = self._config
+        tls.ensure_keys(config.engine, config.data_dir)
+        old = config.engine == "mariadb" and held.is_older_than(version)
+        if old and not config.auto_upgrade:
+            logger.warning(
+                "the system tables are of MariaDB %s, the server is %s: MARIADB_AUTO_UPGRADE=1 backs them up and "
+                "upgrades them", held.version, version,
+            )  # fmt: skip
+        if not held.ours or (old and config.auto_upgrade):
+            init_file = upgrade.init_file(config) if config.adopt and not held.ours else []
+            with PrivateServer(self._command, self._environ, init_file) as private:
+                if not held.ours:
+                    upgrade.adopt(private, config, self._root_password)
+                if old and config.auto_upgrade:
+                    upgrade.upgrade_mariadb(private, config, str(held.version))
+        if not held.ours:
+            files.write_private(config.data_dir / STAMP, "")
+
+
+def client_options(socket: Path, user: str, password: str | None) -> str:
+    """An option file for the engine's client. Source: MySQL 8.4 Reference Manual, 6.2.2.2, for the quoting."""
+    lines = ["[client]", f"socket={socket}", f"user={user}"]
+    if password is not None:
+        escaped = password.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(f'password="{escaped}"')
+    return "\n".join([*lines, ""])
+
+
+def server_version(engine: str) -> str:
+    """The version of the installed server, such as 11.8.3-MariaDB. Raises DbHandlerError."""
+    command = [ENGINES[engine], "--no-defaults", "--version"]
+    try:
+        output = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise DbHandlerError(f"{command[0]} cannot be run: {error}") from error
+    found = re.search(r"\bVer (\S+)", output)
+    if found is None:
+        raise DbHandlerError(f"{command[0]} does not tell its version: {output[:100]!r}")
+    return found[1]
+
+
+def remove_remains(config: Config) -> None:
+    """Removes what a kill has left and the server would stumble over."""
+    config.ready_file.unlink(missing_ok=True)
+    # The lock names a process of the former life, whose number is somebody else's by now: MySQL would not start.
+    for name in (config.socket.name, f"{config.socket.name}.lock"):
+        config.socket.with_name(name).unlink(missing_ok=True)
+    tc_log = config.data_dir / "tc.log"
+    with suppress(FileNotFoundError):
+        if _is_spent(tc_log.read_bytes()):
+            tc_log.unlink()
+
+
+def _is_spent(tc_log: bytes) -> bool:
+    """Is it a log that MariaDB was killed while making, emptying or closing? It holds no transaction then, and
+    MariaDB would not start. Any other odd content is the owner's to judge: it may be worth a recovery."""
+    # The header is written and synced before the first transaction; recovery zeroes the whole file at its end.
+    return not tc_log.strip(b"\0") or tc_log.startswith(TC_LOG_CLOSED)
