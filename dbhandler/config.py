@@ -59,6 +59,7 @@ class Config:
     policy: Policy
     spool_max: int
     trash_days: int
+    metrics: tuple[str, int] | None
     serf: SerfSettings
 
     @classmethod
@@ -83,6 +84,7 @@ class Config:
             policy=_policy(read),
             spool_max=_or(read.number("DBHANDLER_SPOOL_MAX", 1, 10_000_000), DEFAULT_MAX),
             trash_days=_or(read.number("DBHANDLER_TRASH_DAYS", 0, 36500), 7),
+            metrics=_metrics(read),
             serf=serf_settings(environ),
         )
 
@@ -190,6 +192,17 @@ def _policy(read: _Reader) -> Policy:
         allow_drop=read.flag("DBHANDLER_ALLOW_DROP"),
         admin_user=_admin_user(read),
     )
+
+
+def _metrics(read: _Reader) -> tuple[str, int] | None:
+    """Host (empty: all addresses) and port."""
+    value = read.text("DBHANDLER_METRICS")
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*):([0-9]{1,5})", value)
+    if not match or not 1 <= int(match[2]) <= 65535:
+        raise ConfigError(f"DBHANDLER_METRICS has to be :port or host:port, an IPv6 address in brackets, not {value!r}")
+    return match[1].strip("[]"), int(match[2])
 
 
 def _join_targets(read: _Reader, environ: Mapping[str, str]) -> tuple[str, ...]:

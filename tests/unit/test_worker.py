@@ -12,6 +12,7 @@ from fakes import Clock, RecordingServer
 
 from dbhandler import sql
 from dbhandler.errors import DbHandlerError, ServerError, Unavailable
+from dbhandler.last_error import LastError
 from dbhandler.provision import Outcome
 from dbhandler.queries import Queries, Worker
 from dbhandler.registry import Registry
@@ -54,7 +55,7 @@ def ask(worker: Worker, tmp_path: Path) -> Callable[[str, bytes], dict[str, obje
     watch = ServerWatch(server, "mariadb", "admin")  # type: ignore[arg-type]
     registry, spool = Registry(tmp_path / "registry"), Spool(str(tmp_path))
     whereabouts = {"host": "10.0.0.1", "port": 3306}
-    queries = Queries(worker, server, watch, registry, spool, lambda: whereabouts)  # type: ignore[arg-type]
+    queries = Queries(worker, server, watch, registry, spool, lambda: whereabouts, LastError())  # type: ignore[arg-type]
 
     def ask(name: str, payload: bytes) -> dict[str, object]:
         line = queries.answer(name, payload)
