@@ -43,11 +43,14 @@ class LastError(logging.Handler):
 
 
 def cut(text: str, most: int = MAX_BYTES) -> str:
-    """The text on one line, shortened so that it takes at most `most` bytes inside JSON."""
-    line = "".join(character if character.isprintable() else " " for character in text[: most + 1])
-    while _size(line) > most:
-        line = line.rstrip("…")[:-1] + "…"
-    return line
+    """The text on one line, its middle left out so that it takes at most `most` bytes inside JSON: what was asked
+    stands at its beginning, the reason at its end."""
+    line = shortened = "".join(character if character.isprintable() else " " for character in text)
+    kept = min(len(line), most)
+    while _size(shortened) > most:
+        kept -= 1
+        shortened = line[: (kept + 1) // 2] + "…" + line[len(line) - kept // 2 :]
+    return shortened
 
 
 def _size(text: str) -> int:
