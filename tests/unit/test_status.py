@@ -48,9 +48,11 @@ def cluster(
         return ok(seq, *messages, *([{"Seq": seq, "Error": ""}, {"Type": "done"}] if done else []), last)
 
     server = RpcServer(reply)
-    with Serf(server.address) as serf:
-        yield serf, server
-    server.close()
+    try:
+        with Serf(server.address) as serf:
+            yield serf, server
+    finally:
+        server.close()
 
 
 def test_it_stops_when_all_have_answered() -> None:
