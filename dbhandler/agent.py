@@ -18,15 +18,17 @@ from pathlib import Path
 
 from dbhandler import log, paths
 from dbhandler.box import Keys
-from dbhandler.config import RPC_PORT, Config, SerfSettings, socket_user
+from dbhandler.config import Config, SerfSettings, socket_user
 from dbhandler.drain import SpoolDrain
 from dbhandler.errors import DbHandlerError
+from dbhandler.last_error import LastError
 from dbhandler.lifecycle import Lifecycle
 from dbhandler.membership import Membership
+from dbhandler.observe import Observe, Sources, start
 from dbhandler.provision import Provisioner
 from dbhandler.queries import Queries, Worker
 from dbhandler.registry import Registry
-from dbhandler.serf import Serf, split_address
+from dbhandler.serf import Serf, reachable
 from dbhandler.server import Server, agent_server
 from dbhandler.spool import MAX_PAYLOAD, Spool
 from dbhandler.trash import Trash, dump_command
@@ -145,15 +147,22 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     server = agent_server(config)
     spool, memory = _open_spool(paths.spool_dir(environ)), _open_spool(paths.memory_spool_dir(environ))
     keys, registry = Keys(config.state_dir / "key"), Registry(config.state_dir / "registry.sqlite")
-    watch = ServerWatch(server, config.engine, config.ready_file.exists)
+    errors = LastError()
+    logging.getLogger("dbhandler").addHandler(errors)
+    counting = config.metrics is not None
+    watch = ServerWatch(server, config.engine, config.ready_file.exists, note=errors.note, counting=counting)
     membership = Membership(
         partial(_connect_serf, config.serf),
         lambda: {**watch.tags(), "key": keys.public},
         config.serf.join,
         config.state_dir / "peers.json",
     )
-    worker = _worker(config, server, keys, registry)
-    queries = Queries(worker, server, watch, registry, spool, lambda: _whereabouts(config, watch, membership))
+    observe = start(config.metrics, Sources(
+        watch.tags, lambda: len(spool.entries()) + len(memory.entries()), lambda: watch.databases, lambda: errors.lines
+    ))  # fmt: skip
+    worker = _worker(config, server, keys, registry, observe)
+    whereabouts = partial(_whereabouts, config, watch, membership)
+    queries = Queries(worker, server, watch, registry, spool, whereabouts, errors, observe=observe)
     drains = [SpoolDrain(spool, worker), SpoolDrain(memory, worker)]
     agent = Agent(drains, queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))
     return Parts(agent, membership)
@@ -166,20 +175,19 @@ def _open_spool(folder: str) -> Spool:
     return spool
 
 
-def _worker(config: Config, server: Server, keys: Keys, registry: Registry) -> Worker:
+def _worker(config: Config, server: Server, keys: Keys, registry: Registry, observe: Observe) -> Worker:
     event_clock = partial(_event_clock, config.serf)
     dump = dump_command(config.engine, config.socket, socket_user())
     trash = Trash(config.state_dir / "trash", dump, config.trash_days)
     return Worker(
         Provisioner(server, config.policy, config.engine, keys, registry, event_clock),
         Lifecycle(server, config.policy, keys, registry, trash, event_clock),
+        observe=observe,
     )
 
 
 def _connect_serf(settings: SerfSettings) -> Serf:
-    host, port = split_address(settings.rpc_bind, RPC_PORT)
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return Serf(f"[{reachable}]:{port}", settings.rpc_auth)
+    return Serf(reachable(settings.rpc_bind), settings.rpc_auth)
 
 
 def _event_clock(settings: SerfSettings) -> int | None:

@@ -84,6 +84,7 @@ class Config:
     adopt: bool
     auto_upgrade: bool
     upgrade_backup: bool
+    metrics: tuple[str, int] | None
     serf: SerfSettings
 
     @property
@@ -118,6 +119,7 @@ class Config:
             # Any text means yes, as in the official image.
             auto_upgrade=read.text("MARIADB_AUTO_UPGRADE") is not None,
             upgrade_backup=read.text("MARIADB_DISABLE_UPGRADE_BACKUP") is None,
+            metrics=_metrics(read),
             serf=serf_settings(environ),
         )
 
@@ -242,6 +244,17 @@ def _policy(read: Reader) -> Policy:
         allow_drop=read.flag("DBHANDLER_ALLOW_DROP"),
         admin_user=_admin_user(read),
     )
+
+
+def _metrics(read: Reader) -> tuple[str, int] | None:
+    """Host (empty: all addresses) and port."""
+    value = read.text("DBHANDLER_METRICS")
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*):([0-9]{1,5})", value)
+    if not match or not 1 <= int(match[2]) <= 65535:
+        raise ConfigError(f"DBHANDLER_METRICS has to be :port or host:port, an IPv6 address in brackets, not {value!r}")
+    return match[1].strip("[]"), int(match[2])
 
 
 def _join_targets(read: Reader, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 
 from dbhandler import log, request, sql
-from dbhandler.answer import MAX_BYTES, encode
+from dbhandler.answer import MAX_BYTES, decode, encode
 from dbhandler.errors import DbHandlerError, InvalidRequest, ServerError, Unavailable
+from dbhandler.last_error import LastError
 from dbhandler.lifecycle import DROP, ROTATE, Lifecycle
+from dbhandler.observe import Observe, unobserved
 from dbhandler.outcome_log import OutcomeLog
 from dbhandler.provision import Outcome, Provisioner, refusal
 from dbhandler.registry import Registry
@@ -21,33 +23,43 @@ from dbhandler.watch import READY, ServerWatch
 
 logger = logging.getLogger(__name__)
 
+CREATE = "create_db"
+_CARRIED_OUT = frozenset({CREATE, ROTATE, DROP})
+
 
 class Worker:
-    """Carries out payloads and logs what happened: what was asked, what became of it, how long it took."""
+    """Carries out payloads and logs what happened: what was asked, what became of it, how long it took.
+
+    observe is told the same, but not of what is unavailable: an event then waits, a query is observed by `Queries`.
+    """
 
     def __init__(
-        self, provisioner: Provisioner, lifecycle: Lifecycle, clock: Callable[[], float] = time.monotonic
+        self,
+        provisioner: Provisioner,
+        lifecycle: Lifecycle,
+        clock: Callable[[], float] = time.monotonic,
+        observe: Observe = unobserved,
     ) -> None:
         self._provisioner, self._lifecycle, self._clock = provisioner, lifecycle, clock
-        self._log = OutcomeLog(clock)
+        self._log, self._observe = OutcomeLog(clock), observe
 
     def create(self, payload: bytes, origin: str, ltime: int = 0) -> list[Outcome]:
         """Carries out a create_db payload. ltime is its event's Lamport time, 0 for a query. Raises Unavailable."""
-        return self._logged(origin, lambda: self._provisioner.create_all(request.parse(payload), ltime))
+        return self._logged(origin, CREATE, lambda: self._provisioner.create_all(request.parse(payload), ltime))
 
     def rotate(self, payload: bytes) -> Outcome:
         """Carries out a rotate_db payload. Raises Unavailable."""
-        return self._logged("query rotate_db:", lambda: [self._lifecycle.rotate(one_request(payload))])[0]
+        return self._logged("query rotate_db:", ROTATE, lambda: [self._lifecycle.rotate(one_request(payload))])[0]
 
     def drop(self, payload: bytes) -> Outcome:
         """Carries out a drop_db payload. Raises Unavailable."""
-        return self._logged("query drop_db:", lambda: [self._lifecycle.drop(one_request(payload))])[0]
+        return self._logged("query drop_db:", DROP, lambda: [self._lifecycle.drop(one_request(payload))])[0]
 
     def idle(self) -> None:
         """Tells what the log still owes. To be called now and then while there is nothing else to do."""
         self._log.flush()
 
-    def _logged(self, origin: str, work: Callable[[], list[Outcome]]) -> list[Outcome]:
+    def _logged(self, origin: str, operation: str, work: Callable[[], list[Outcome]]) -> list[Outcome]:
         began = self._clock()
         try:
             outcomes = work()
@@ -57,16 +69,17 @@ class Worker:
             outcomes = [refusal(error)]
         except sqlite3.Error as error:
             raise Unavailable(f"the state folder cannot be written: {error}") from error
-        milliseconds = (self._clock() - began) * 1000 / len(outcomes)
+        seconds = (self._clock() - began) / len(outcomes)
         for outcome in outcomes:
-            self._log.write(origin, outcome, milliseconds)
+            self._log.write(origin, outcome, seconds * 1000)
+            self._observe(operation, outcome.status, seconds)
         return outcomes
 
 
 class Queries:
     """Answers queries: each name has its method. An unknown name is answered as `invalid`.
 
-    whereabouts says under which host and port applications reach the server.
+    whereabouts says under which host and port applications reach the server; errors remembers what went wrong last.
     """
 
     def __init__(
@@ -77,35 +90,49 @@ class Queries:
         registry: Registry,
         spool: Spool,
         whereabouts: Callable[[], Mapping[str, object]],
+        errors: LastError,
+        clock: Callable[[], float] = time.monotonic,
+        observe: Observe = unobserved,
     ) -> None:
         self._worker, self._server, self._watch = worker, server, watch
-        self._registry, self._spool, self._whereabouts = registry, spool, whereabouts
+        self._registry, self._spool, self._whereabouts, self._errors = registry, spool, whereabouts, errors
+        self._clock, self._observe = clock, observe
         self._known: Mapping[str, Callable[[bytes], bytes]] = {
-            "create_db": self._create,
             "find_db": self._find,
             "list_db": self._list,
             "status_db": self._status,
+            CREATE: self._create,
             ROTATE: lambda payload: self._answer(worker.rotate(payload)),
             DROP: lambda payload: self._answer(worker.drop(payload)),
         }
 
     def answer(self, name: str, payload: bytes) -> bytes:
         """The one-line answer; never raises for what a query says or what the server does."""
+        began = self._clock()
         try:
-            handler = self._known.get(name)
-            if handler is None:
-                raise InvalidRequest(f"unknown query {log.shown(name)}: known are {', '.join(self._known)}")
-            return handler(payload)
+            line = self._handler(name)(payload)
+            if name in _CARRIED_OUT:
+                # Observed by the worker, which knows the outcome of each name.
+                return line
         except Unavailable as error:
-            return self._unavailable(name, str(error))
+            line = self._unavailable(name, str(error))
         except (OSError, sqlite3.Error) as error:
-            return self._unavailable(name, f"the state folder cannot be used: {error}")
+            line = self._unavailable(name, f"the state folder cannot be used: {error}")
         except DbHandlerError as error:
-            return encode({"status": refusal(error).status, "reason": str(error)})
+            line = encode({"status": refusal(error).status, "reason": str(error)})
         except Exception as error:
             # A defect of ours must not end the agent, whatever a payload has found.
             logger.error("query %s failed (%s)", log.shown(name), type(error).__name__)
-            return encode({"status": "failed", "reason": "this server could not handle the query; its log says more"})
+            line = encode({"status": "failed", "reason": "this server could not handle the query; its log says more"})
+        operation = name if name in self._known else "unknown"
+        self._observe(operation, str(decode(line)["status"]), self._clock() - began)
+        return line
+
+    def _handler(self, name: str) -> Callable[[bytes], bytes]:
+        handler = self._known.get(name)
+        if handler is None:
+            raise InvalidRequest(f"unknown query {log.shown(name)}: known are {', '.join(self._known)}")
+        return handler
 
     def _unavailable(self, name: str, reason: str) -> bytes:
         logger.warning("query %s: unavailable: %s", name, reason)
@@ -134,6 +161,7 @@ class Queries:
         return encode({
             "status": "ok", "mysql": watch.state, "ready": watch.state == READY, "engine": watch.engine,
             "version": watch.version, "spool": len(self._spool.entries()), **self._figures(), **self._whereabouts(),
+            **self._errors.fields(watch.reason),
         })  # fmt: skip
 
     def _figures(self) -> Mapping[str, object]:

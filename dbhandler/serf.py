@@ -199,6 +199,13 @@ def split_address(address: str, default_port: int) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def reachable(bind: str) -> str:
+    """The address at which what listens at `bind` is reached from the same host: loopback for all addresses."""
+    host, port = split_address(bind, 7373)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _connect(address: str, timeout: float) -> socket.socket:
     try:
         return socket.create_connection(split_address(address, 7373), timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dbhandler import sql
@@ -12,6 +13,9 @@ from dbhandler.errors import DbHandlerError
 from dbhandler.server import Server
 
 logger = logging.getLogger(__name__)
+
+COUNT_INTERVAL = 15.0
+"""Seconds between two counts of the databases, for who wants them counted."""
 
 INTERVAL, EAGER_INTERVAL = 1.0, 0.2
 """Seconds between two looks: at a server that is ready, at one that is not."""
@@ -30,17 +34,27 @@ class Facts:
 class ServerWatch:
     """Looks at the server from time to time; `state` is starting (until it has been ready once), ready or down.
 
-    initialised says whether this start's accounts have been made: no server is ready before. Only `tags` may be
-    called from another thread.
+    initialised says whether this start's accounts have been made: no server is ready before. `reason` says why it is
+    not ready. `note` is told the reason whenever a server that was ready is down. `databases` is their number while
+    `counting` is set, None while it is unknown. Only `tags`, and reading `databases`, is for other threads, too.
     """
 
     def __init__(
-        self, server: Server, engine: str, initialised: Callable[[], bool], clock: Callable[[], float] = time.monotonic
+        self,
+        server: Server,
+        engine: str,
+        initialised: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+        note: Callable[[str], None] | None = None,
+        counting: bool = False,
     ) -> None:
         self._server, self.engine, self._initialised, self._clock = server, engine, initialised, clock
-        self._next_look = 0.0
+        self._note, self._counting = note, counting
+        self._next_look = self._next_count = 0.0
         self._facts: Facts | None = None
         self.state = STARTING
+        self.reason: str | None = None
+        self.databases: int | None = None
 
     @property
     def port(self) -> int | None:
@@ -65,6 +79,10 @@ class ServerWatch:
         if state != self.state:
             logger.info("the database server is %s", state)
             self.state = state
+            if state == DOWN and self._note:
+                self._note(self.reason or "")
+        if self._counting:
+            self._count()
         self._next_look = self._clock() + self.interval
 
     def tags(self) -> Mapping[str, str]:
@@ -77,7 +95,18 @@ class ServerWatch:
     def _ask(self) -> str:
         try:
             [(version, port)] = self._server.execute(sql.server_facts())
-        except DbHandlerError:
+        except DbHandlerError as error:
+            self.reason = str(error)
             return STARTING if self.state == STARTING else DOWN
         self._facts = Facts(str(version).partition(" ")[0], int(str(port)))
-        return READY if self._initialised() else STARTING
+        ready = self._initialised()
+        self.reason = None if ready else "its accounts have not been made yet"
+        return READY if ready else STARTING
+
+    def _count(self) -> None:
+        if self.state != READY:
+            self.databases = None
+        elif self._clock() >= self._next_count:
+            with suppress(DbHandlerError):
+                self.databases = len(self._server.execute(sql.databases()))
+            self._next_count = self._clock() + COUNT_INTERVAL

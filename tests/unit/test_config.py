@@ -86,6 +86,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("DBHANDLER_ALLOW_DROP", "2"),
         ("DBHANDLER_ADVERTISE_PORT", "65536"),
         ("DBHANDLER_ADVERTISE_PORT", "0"),
+        ("DBHANDLER_METRICS", "9104"),
+        ("DBHANDLER_METRICS", ":0"),
+        ("DBHANDLER_METRICS", ":65536"),
+        ("DBHANDLER_METRICS", ":" + "9" * 5000),
+        ("DBHANDLER_METRICS", "host:"),
+        ("DBHANDLER_METRICS", "fd00::7:9104"),
+        ("DBHANDLER_METRICS", "a b:9104"),
+        ("DBHANDLER_METRICS", ":9104\n"),
         ("SERF_JOIN", ":7946"),
         ("SERF_JOIN", "host:"),
         ("SERF_JOIN", "host:0"),
@@ -104,6 +112,14 @@ def test_a_wrong_gossip_key_is_refused_without_being_quoted(key: str) -> None:
     sentence = refused(SERF_ENCRYPT_KEY=key)
     assert sentence.startswith("SERF_ENCRYPT_KEY")
     assert key not in sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("", None), (":9104", ("", 9104)), ("10.0.0.1:1", ("10.0.0.1", 1)), ("[fd00::7]:9104", ("fd00::7", 9104))],
+)
+def test_metrics_are_off_unless_there_is_an_address(value: str, expected: tuple[str, int] | None) -> None:
+    assert config(DBHANDLER_METRICS=value).metrics == expected
 
 
 def test_what_to_join_may_be_written_in_several_ways() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fakes import Reply, RpcServer, ok
 
 from dbhandler.errors import Denied, Unavailable
-from dbhandler.serf import Member, Serf, split_address
+from dbhandler.serf import Member, Serf, reachable, split_address
 
 Answers = Callable[[str, dict[str, object], int], Reply]
 Start = Callable[[Answers], RpcServer]
@@ -202,3 +202,16 @@ def test_nobody_at_the_address_is_unavailable() -> None:
 )
 def test_an_address_is_split(text: str, address: tuple[str, int]) -> None:
     assert split_address(text, 9) == address
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("0.0.0.0:1", "127.0.0.1:1"),
+        ("[::]:1", "[::1]:1"),
+        ("10.0.0.1:1", "10.0.0.1:1"),
+        ("[fd00::7]", "[fd00::7]:7373"),
+    ],
+)
+def test_who_listens_everywhere_is_reached_on_loopback(bind: str, expected: str) -> None:
+    assert reachable(bind) == expected

@@ -7,7 +7,7 @@ from fakes import Clock, RecordingServer
 
 from dbhandler import sql
 from dbhandler.errors import ServerError, Unavailable
-from dbhandler.watch import DOWN, READY, STARTING, ServerWatch
+from dbhandler.watch import COUNT_INTERVAL, DOWN, READY, STARTING, ServerWatch
 
 
 @pytest.fixture
@@ -84,3 +84,48 @@ def test_the_server_is_asked_no_more_often_than_the_interval_says(
     clock.advance(watch.interval * 0.2)
     watch.look()
     assert len(server.executed) == 2 * asked
+
+
+def test_the_reason_is_known_while_the_server_is_not_ready(
+    server: RecordingServer, watch: ServerWatch, accounts: set[str], clock: Clock
+) -> None:
+    facts = server.replies[sql.server_facts()]
+    accounts.clear()
+    assert (later(watch, clock), watch.reason) == (STARTING, "its accounts have not been made yet")
+    server.replies[sql.server_facts()] = Unavailable("it does not answer")
+    assert (later(watch, clock), watch.reason) == (STARTING, "it does not answer")
+    server.replies[sql.server_facts()] = facts
+    accounts.add("admin")
+    assert (later(watch, clock), watch.reason) == (READY, None)
+
+
+def test_a_server_that_goes_down_is_noted_once_a_start_is_not(server: RecordingServer, clock: Clock) -> None:
+    noted: list[str] = []
+    watch = ServerWatch(server, "mariadb", lambda: True, clock, noted.append)  # type: ignore[arg-type]
+    facts = server.replies[sql.server_facts()]
+    for reply in (Unavailable("not yet"), facts, Unavailable("away"), Unavailable("still away"), facts):
+        server.replies[sql.server_facts()] = reply
+        later(watch, clock)
+    assert noted == ["away"]
+
+
+def test_databases_are_counted_now_and_then_by_who_wants_it(server: RecordingServer, clock: Clock) -> None:
+    watch = ServerWatch(server, "mariadb", lambda: True, clock, counting=True)  # type: ignore[arg-type]
+    server.replies[sql.databases()] = [("a",), ("b",)]
+    watch.look()
+    assert watch.databases == 2
+    server.replies[sql.databases()] = []
+    clock.advance(COUNT_INTERVAL - 1)
+    watch.look()
+    assert watch.databases == 2
+    clock.advance(1)
+    watch.look()
+    assert watch.databases == 0
+    server.replies[sql.server_facts()] = Unavailable("away")
+    assert (later(watch, clock), watch.databases) == (DOWN, None)
+
+
+def test_databases_are_not_counted_unasked(server: RecordingServer, watch: ServerWatch) -> None:
+    watch.look()
+    assert watch.databases is None
+    assert sql.databases() not in server.executed

@@ -12,6 +12,7 @@ from fakes import Clock, RecordingServer
 
 from dbhandler import sql
 from dbhandler.errors import DbHandlerError, ServerError, Unavailable
+from dbhandler.last_error import LastError
 from dbhandler.provision import Outcome
 from dbhandler.queries import Queries, Worker
 from dbhandler.registry import Registry
@@ -54,7 +55,7 @@ def ask(worker: Worker, tmp_path: Path) -> Callable[[str, bytes], dict[str, obje
     watch = ServerWatch(server, "mariadb", "admin")  # type: ignore[arg-type]
     registry, spool = Registry(tmp_path / "registry"), Spool(str(tmp_path))
     whereabouts = {"host": "10.0.0.1", "port": 3306}
-    queries = Queries(worker, server, watch, registry, spool, lambda: whereabouts)  # type: ignore[arg-type]
+    queries = Queries(worker, server, watch, registry, spool, lambda: whereabouts, LastError())  # type: ignore[arg-type]
 
     def ask(name: str, payload: bytes) -> dict[str, object]:
         line = queries.answer(name, payload)
@@ -171,3 +172,75 @@ def test_errors_of_ours_all_have_a_status() -> None:
     assert {kind.__name__ for kind in DbHandlerError.__subclasses__()} == {
         "ConfigError", "Denied", "InvalidRequest", "ServerError", "Unavailable",
     }  # fmt: skip
+
+
+class Observed:
+    """The worker and the queries of one agent, with a record of what they were observed to do."""
+
+    def __init__(self, provisioner: FakeProvisioner, clock: Clock, folder: Path) -> None:
+        self.seen: list[tuple[str, str, float]] = []
+        self.server = RecordingServer()
+        self.worker = Worker(provisioner, None, clock, self._observe)  # type: ignore[arg-type]
+        self.queries = Queries(
+            self.worker, self.server, ServerWatch(self.server, "mariadb", "admin"),  # type: ignore[arg-type]
+            Registry(folder / "registry"), Spool(str(folder)), dict, LastError(), clock, self._observe,
+        )  # fmt: skip
+
+    def _observe(self, operation: str, outcome: str, seconds: float) -> None:
+        self.seen.append((operation, outcome, round(seconds, 6)))
+
+
+@pytest.fixture
+def observed(provisioner: FakeProvisioner, clock: Clock, tmp_path: Path) -> Observed:
+    return Observed(provisioner, clock, tmp_path)
+
+
+def test_each_name_of_an_event_or_a_query_is_observed_once(observed: Observed) -> None:
+    observed.worker.create(b"a b", "event create_db #7:", 7)
+    observed.queries.answer("create_db", b"c")
+    observed.queries.answer("create_db", b"\xff")
+    assert observed.seen == [
+        ("create_db", "created", 0.002), ("create_db", "created", 0.002), ("create_db", "created", 0.004),
+        ("create_db", "invalid", 0),
+    ]  # fmt: skip
+
+
+def test_what_is_unavailable_is_observed_for_a_query_and_waits_as_an_event(
+    observed: Observed, provisioner: FakeProvisioner
+) -> None:
+    provisioner.error = Unavailable("away")
+    with pytest.raises(Unavailable):
+        observed.worker.create(b"a", "event create_db #7:", 7)
+    assert observed.seen == []
+    observed.queries.answer("create_db", b"a")
+    assert observed.seen == [("create_db", "unavailable", 0.004)]
+
+
+def test_questions_are_observed_and_what_nobody_knows_has_one_name(observed: Observed) -> None:
+    for name, payload in (("find_db", b"x"), ("list_db", b""), ("status_db", b"x"), ("a\nb", b""), ("c", b"")):
+        observed.queries.answer(name, payload)
+    assert [(operation, outcome) for operation, outcome, _ in observed.seen] == [
+        ("find_db", "absent"), ("list_db", "ok"), ("status_db", "invalid"), ("unknown", "invalid"),
+        ("unknown", "invalid"),
+    ]  # fmt: skip
+
+
+def test_a_defect_is_observed_as_failed(observed: Observed, provisioner: FakeProvisioner) -> None:
+    provisioner.error = KeyError("a defect")
+    observed.queries.answer("create_db", b"a")
+    assert [seen[:2] for seen in observed.seen] == [("create_db", "failed")]
+
+
+def test_the_answer_to_status_db_tells_the_last_error_and_always_fits(observed: Observed, clock: Clock) -> None:
+    observed.server.replies[sql.server_facts()] = Unavailable('\N{SNOWMAN}\n"' * 500)
+    observed.server.replies[sql.uptime()] = [("Uptime", "4294967295")]
+    watch = ServerWatch(observed.server, "mariadb", "admin", clock)  # type: ignore[arg-type]
+    watch.look()
+    long_place = {"host": "h" * 253, "port": 65535}
+    queries = Queries(
+        observed.worker, observed.server, watch, None, observed.queries._spool, lambda: long_place,  # type: ignore[arg-type]
+        LastError(lambda: 0),
+    )  # fmt: skip
+    answer = json.loads(queries.answer("status_db", b""))
+    assert (answer["status"], answer["ready"], answer["last_error_at"]) == ("ok", False, "1970-01-01T00:00:00Z")
+    assert answer["last_error"].startswith('\N{SNOWMAN} "\N{SNOWMAN}')
