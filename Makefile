@@ -45,6 +45,7 @@ test-image: setup ## real containers, both engines
 ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image
 	@$(MAKE) --no-print-directory image ENGINE=mysql
+	@container/need serf:serf
 	$(BIN)/pytest -q tests/image
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"

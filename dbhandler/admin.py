@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from dbhandler import files, log, passwords, sql
-from dbhandler.config import Config
+from dbhandler.config import Config, log_format
 from dbhandler.errors import DbHandlerError
 from dbhandler.server import Server, agent_server
 
@@ -101,9 +101,10 @@ def container_log() -> TextIO:
 
 def main(environ: Mapping[str, str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    log.configure()
+    environ = os.environ if environ is None else environ
+    log.configure(log_format(environ))
     try:
-        config = Config.from_environ(os.environ if environ is None else environ)
+        config = Config.from_environ(environ)
         with agent_server(config) as server:
             server.wait_until_ready(SERVER_TIMEOUT)
             if config.wants_admin:

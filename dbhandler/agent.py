@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dbhandler import log, paths
 from dbhandler.box import Keys
-from dbhandler.config import Config, SerfSettings, socket_user
+from dbhandler.config import Config, SerfSettings, log_format, socket_user
 from dbhandler.drain import SpoolDrain
 from dbhandler.errors import DbHandlerError
 from dbhandler.last_error import LastError
@@ -200,8 +200,8 @@ def _event_clock(settings: SerfSettings) -> int | None:
 
 def main(environ: Mapping[str, str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    log.configure()
     environ = os.environ if environ is None else environ
+    log.configure(log_format(environ))
     try:
         config = Config.from_environ(environ)
         if not alone(config.state_dir):

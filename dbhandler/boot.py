@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dbhandler import files, log, paths
-from dbhandler.config import ENGINES, SECRETS, SPENT_SECRETS, Config, engine, read_setting, socket_user
+from dbhandler.config import ENGINES, SECRETS, SPENT_SECRETS, Config, engine, log_format, read_setting, socket_user
 from dbhandler.errors import DbHandlerError
 from dbhandler.volume import Volume
 
@@ -32,7 +32,7 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
     """Starts the database container, or executes another command. Replaces this process; returns on failure only."""
     argv = list(sys.argv[1:] if argv is None else argv)
     environ = dict(os.environ if environ is None else environ)
-    log.configure()
+    log.configure(log_format(environ))
     try:
         if not serves(argv):
             _exec(_other_command(argv, environ), environ)

@@ -42,6 +42,8 @@ ROOT_SETTINGS = tuple(
 ENGINES = {"mariadb": "mariadbd", "mysql": "mysqld"}
 """Engine -> name of its server program."""
 
+LOG_FORMATS = ("text", "json")
+
 GOSSIP_PORT = 7946
 RPC_PORT = 7373
 
@@ -96,6 +98,7 @@ class Config:
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
         """Reads and checks every setting. Raises ConfigError, whose sentence names the variable."""
         read = Reader(environ)
+        read.choice("DBHANDLER_LOG_FORMAT", LOG_FORMATS)
         run_dir = Path(paths.run_dir(environ))
         return cls(
             engine=engine(environ),
@@ -208,6 +211,12 @@ class Reader:
         return content.rstrip("\r\n") or None
 
 
+def log_format(environ: Mapping[str, str]) -> str:
+    """The form of our log lines: text or json. Config refuses anything else; until then it is taken for text."""
+    value = environ.get("DBHANDLER_LOG_FORMAT") or LOG_FORMATS[0]
+    return value if value in LOG_FORMATS else LOG_FORMATS[0]
+
+
 def engine(environ: Mapping[str, str]) -> str:
     """The engine of this image. Raises ConfigError."""
     installed = "mariadb" if shutil.which("mariadbd") else "mysql"
@@ -270,7 +279,8 @@ def _address(name: str, value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not colon or value.endswith("]"):
         host, port = value, str(GOSSIP_PORT)
-    if not host or not port.isdigit() or not 1 <= int(port) <= 65535 or (":" in host and not host.startswith("[")):
+    bare_ipv6 = ":" in host and not host.startswith("[")
+    if not host or bare_ipv6 or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise ConfigError(f"{name} has to be host[:port],… with IPv6 addresses in brackets, not {value!r}")
     return f"{host}:{port}"
 

@@ -104,9 +104,20 @@ def _wake(fifo: str) -> None:
         os.close(descriptor)
 
 
+# The forms of log.py, which is too slow to import here.
+def _text_line(sentence: str) -> str:
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S+00:00', time.gmtime())} [ERROR] [dbhandler]: {sentence}\n"
+
+
+def _json_line(sentence: str) -> str:
+    import json
+
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    return json.dumps({"time": now, "level": "error", "component": "dbhandler", "message": sentence}) + "\n"
+
+
 def _complain(environ: Mapping[str, str], sentence: str) -> None:
-    # The form of log.py, which is too slow to import here.
-    line = f"{time.strftime('%Y-%m-%d %H:%M:%S+00:00', time.gmtime())} [ERROR] [dbhandler]: {sentence}\n"
+    line = _json_line(sentence) if environ.get("DBHANDLER_LOG_FORMAT") == "json" else _text_line(sentence)
     sys.stderr.write(line)
     # Serf shows a handler's output at DEBUG only; dbhandler-serf names the container's log here.
     if log := environ.get("DBHANDLER_LOG"):

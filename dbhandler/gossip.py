@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dbhandler import files, log, paths
-from dbhandler.config import SECRETS, SPENT_SECRETS, SerfSettings, serf_settings
+from dbhandler.config import SECRETS, SPENT_SECRETS, SerfSettings, log_format, serf_settings
 from dbhandler.errors import DbHandlerError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def plain_agent(argv: Sequence[str] | None = None, environ: Mapping[str, str] | 
     """dbhandler-serf-agent: an agent without a database; its arguments go to `serf agent`."""
     argv = sys.argv[1:] if argv is None else argv
     environ = os.environ if environ is None else environ
-    log.configure()
+    log.configure(log_format(environ))
     if argv and not argv[0].startswith("-"):
         return _run_other(argv, environ)
     if not (environ.get("SERF_RPC_AUTH") or environ.get("SERF_RPC_AUTH_FILE")):
@@ -69,7 +69,7 @@ def _run(options: Sequence[str], environ: Mapping[str, str], extra: Mapping[str,
         files.write_private(file, json.dumps(configuration(settings, retry_join)))
         _exec(_arguments(settings, file, options), _without_secrets(environ) | dict(extra))
     except (DbHandlerError, OSError) as error:
-        log.configure()
+        log.configure(log_format(environ))
         logger.error("serf cannot start: %s", error)
         return EX_CONFIG
 

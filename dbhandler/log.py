@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -22,10 +23,27 @@ class OfficialFormatter(logging.Formatter):
         return f"{stamp} [{_LEVELS.get(record.levelname, 'Note')}] [dbhandler]: {text}"
 
 
-def configure(stream: TextIO | None = None) -> None:
-    """Sends the log of this process to `stream` (default stderr). Only entry points call this."""
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line, for machines: time (UTC), level, component, message, and what the record says in its
+    `fields`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        content = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "level": _LEVELS.get(record.levelname, "Note").lower(),
+            "component": "dbhandler",
+            "message": record.getMessage(),
+        }
+        return json.dumps(content | getattr(record, "fields", {}))
+
+
+FORMATTERS = {"text": OfficialFormatter, "json": JsonFormatter}
+
+
+def configure(form: str = "text", stream: TextIO | None = None) -> None:
+    """Sends the log of this process to `stream` (default stderr), as text or json. Only entry points call this."""
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
-    handler.setFormatter(OfficialFormatter())
+    handler.setFormatter(FORMATTERS[form]())
     root = logging.getLogger("dbhandler")
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

@@ -44,4 +44,6 @@ def _log(origin: str, outcome: Outcome, milliseconds: float) -> None:
     name = shown(outcome.database) + " " if outcome.database is not None else ""
     user = f" for account {shown(outcome.user)}" if outcome.user else ""
     reason = f": {outcome.reason}" if outcome.reason else ""
-    logger.log(level, "%s %s%s%s in %.1f ms%s", origin, name, outcome.status, user, milliseconds, reason)
+    fields = {"origin": origin.rstrip(":"), **vars(outcome), "milliseconds": round(milliseconds, 1)}
+    extra = {"fields": {key: value for key, value in fields.items() if value is not None}}
+    logger.log(level, "%s %s%s%s in %.1f ms%s", origin, name, outcome.status, user, milliseconds, reason, extra=extra)

@@ -11,30 +11,17 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from dbhandler import client, files
+from dbhandler.command import EX_INTERRUPTED, Parser, exit_status
 from dbhandler.config import read_setting
 from dbhandler.connection import FORMATS, Connection
-from dbhandler.errors import ConfigError, DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
+from dbhandler.errors import DbHandlerError, InvalidRequest
 
-EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_SOFTWARE, EX_TEMPFAIL, EX_NOPERM = 0, 64, 69, 70, 75, 77
-_STATUSES: tuple[tuple[type[DbHandlerError], int], ...] = (
-    (InvalidRequest, EX_USAGE),
-    (ConfigError, EX_USAGE),
-    (Denied, EX_NOPERM),
-    (TryLater, EX_TEMPFAIL),
-    (Unavailable, EX_UNAVAILABLE),
-    (DbHandlerError, EX_SOFTWARE),
-)
 _EPILOG = """\
 The Serf agent's RPC key comes from SERF_RPC_AUTH or SERF_RPC_AUTH_FILE.
 
 exit status: 0 done, 64 wrong usage or an invalid request, 69 no Serf agent or no server within the time-out,
 75 servers are there but cannot answer for sure yet (try later), 77 denied, 70 the server failed
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(EX_USAGE, f"{self.prog}: {message} (--help tells more)\n")
 
 
 def main(
@@ -48,7 +35,7 @@ def main(
     try:
         connection = _carry_out(options, environ)
         if connection is None:
-            return EX_OK
+            return os.EX_OK
         if options.files:
             write_files(options.files, connection.variables(options.env_prefix))
         if command:
@@ -57,13 +44,13 @@ def main(
             (stdout or sys.stdout).write(FORMATS[options.format or "env"](connection, options.env_prefix))
     except DbHandlerError as error:
         print(f"dbhandler-request: {error}", file=sys.stderr)
-        return next(status for kind, status in _STATUSES if isinstance(error, kind))
+        return exit_status(error)
     except OSError as error:
         print(f"dbhandler-request: {error.filename or 'cannot write'}: {error.strerror}", file=sys.stderr)
-        return EX_SOFTWARE
+        return os.EX_SOFTWARE
     except KeyboardInterrupt:
-        return 130
-    return EX_OK
+        return EX_INTERRUPTED
+    return os.EX_OK
 
 
 def write_files(folder: Path, variables: Mapping[str, str]) -> None:
@@ -110,7 +97,7 @@ def _carry_out(options: argparse.Namespace, environ: Mapping[str, str]) -> Conne
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="dbhandler-request",
         usage="%(prog)s NAME [options] [-- COMMAND ...]\n       %(prog)s --rotate|--drop --state FILE [options]",
         description="Asks the database servers of a Serf cluster for a database with an account of its own,\n"

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from dbhandler import paths
 from dbhandler.client import default_rpc_addrs
-from dbhandler.config import RPC_PORT, read_setting
-from dbhandler.errors import ConfigError
-from dbhandler.serf import reachable, split_address
+from dbhandler.config import read_setting
+from dbhandler.serf import reachable
 
 
 def addresses(chosen: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -23,8 +22,6 @@ def addresses(chosen: str | None, environ: Mapping[str, str]) -> tuple[str, ...]
         found = (bind,)
     else:
         found = default_rpc_addrs(environ)
-    for address in found:
-        _check(address)
     return tuple(reachable(address) for address in found)
 
 
@@ -37,12 +34,3 @@ def auth_key(environ: Mapping[str, str]) -> str | None:
     with suppress(OSError, UnicodeDecodeError):
         return Path(paths.run_dir(environ), "secrets", "SERF_RPC_AUTH").read_text() or None
     return None
-
-
-def _check(address: str) -> None:
-    try:
-        host, port = split_address(address, RPC_PORT)
-    except ValueError:
-        host, port = "", 0
-    if not host or not 1 <= port <= 65535:
-        raise ConfigError(f"the address of a Serf agent has to be host:port, not {address!r}")

@@ -6,6 +6,7 @@ Source: Serf's documentation, "RPC Protocol", version 1.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 import msgpack
 
-from dbhandler.errors import Denied, Unavailable
+from dbhandler.errors import ConfigError, Denied, Unavailable
 
 _RESPONSE, _DONE = "response", "done"
 _WRONG_KEY = ("Authentication required", "Invalid authentication token")
@@ -192,10 +193,12 @@ class Serf:
 
 
 def split_address(address: str, default_port: int) -> tuple[str, int]:
-    """`host:port`, `[v6]:port` or `host` -> (host, port)."""
+    """`host:port`, `[v6]:port` or `host` -> (host, port). Raises ConfigError for anything else."""
     host, colon, port = address.rpartition(":")
     if not colon or address.endswith("]"):
         host, port = address, str(default_port)
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        raise ConfigError(f"the address of a Serf agent has to be host:port, not {address!r}")
     return host.strip("[]"), int(port)
 
 

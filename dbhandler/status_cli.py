@@ -14,21 +14,15 @@ from typing import NoReturn, TextIO
 
 from dbhandler import rpc_access
 from dbhandler.client import connect_first
-from dbhandler.errors import ConfigError, DbHandlerError, Denied, Unavailable
+from dbhandler.command import EX_INTERRUPTED, Parser, exit_status
+from dbhandler.errors import ConfigError, DbHandlerError, Unavailable
 from dbhandler.status import ServerStatus, all_ready, cluster_status
 from dbhandler.status_table import table
 
 EX_NOT_READY = 1
-EX_INTERRUPTED = 130
 WATCH_INTERVAL = 2.0
 """Seconds."""
 CLEAR = "\x1b[H\x1b[2J"
-_STATUSES: tuple[tuple[type[DbHandlerError], int], ...] = (
-    (ConfigError, os.EX_USAGE),
-    (Denied, os.EX_NOPERM),
-    (Unavailable, os.EX_UNAVAILABLE),
-    (DbHandlerError, os.EX_SOFTWARE),
-)
 _EPILOG = """\
 The Serf agent's RPC key comes from SERF_RPC_AUTH or SERF_RPC_AUTH_FILE; inside the database container it is known.
 A server that failed or left stands in the table, but only live ones count for the exit status.
@@ -38,11 +32,6 @@ exit status: 0 all live servers are ready, 1 one is not, 64 wrong usage, 69 no S
 """
 
 Ask = Callable[[], list[ServerStatus]]
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(os.EX_USAGE, f"{self.prog}: {message} (--help tells more)\n")
 
 
 def main(
@@ -103,7 +92,7 @@ def _show(statuses: Sequence[ServerStatus], as_json: bool, out: TextIO) -> None:
 
 def _complain(error: DbHandlerError) -> int:
     print(f"dbhandler-status: {error}", file=sys.stderr, flush=True)
-    return next(status for kind, status in _STATUSES if isinstance(error, kind))
+    return exit_status(error)
 
 
 def _asker(rpc_addr: str | None, environ: Mapping[str, str]) -> Ask:
@@ -117,7 +106,7 @@ def _asker(rpc_addr: str | None, environ: Mapping[str, str]) -> Ask:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="dbhandler-status",
         description="Shows how every database server of a Serf cluster is.",
         epilog=_EPILOG,

@@ -19,6 +19,7 @@ from supervisor.options import ServerOptions
 from supervisor.states import SupervisorStates
 
 from dbhandler import log
+from dbhandler.config import log_format
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns 0 then, and 1 when it ended because a program could not be kept running.
     """
-    log.configure()
+    log.configure(log_format(os.environ))
     give_up = GiveUp(lambda: os.kill(os.getpid(), signal.SIGTERM))
     for first in itertools.chain([True], itertools.repeat(False)):
         options = ServerOptions()

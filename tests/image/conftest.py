@@ -37,8 +37,9 @@ EVERYTHING = (
 )
 """All that a request could change: databases, accounts with their passwords, grants."""
 
-ACCESS_DENIED = (1044, 1045, 1698)
-"""To the database, to the server, to an account that is not there or has no password. Anything else is no answer."""
+ACCESS_DENIED = (1044, 1045, 1130, 1698)
+"""To the database, to the server, from this host, to an account that is not there or has no password. Anything else is
+no answer."""
 
 DEADLINE = 60.0
 """Seconds. Generous: no test is about speed, and a busy machine is no defect."""

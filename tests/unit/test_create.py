@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -181,3 +182,13 @@ def test_a_full_spool_refuses_and_complains_once(
     assert len(spool.entries()) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert "2 events wait already (DBHANDLER_SPOOL_MAX)" in line
+
+
+def test_a_complaint_in_json(
+    environ: dict[str, str], spool: Spool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(spool.folder)
+    environ["DBHANDLER_LOG_FORMAT"] = "json"
+    assert fired(b"shop", environ, tmp_path) == create.EX_IOERR
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["component"]) == ("error", "dbhandler") and "not stored" in line["message"]

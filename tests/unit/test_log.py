@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 
 import pytest
 
 from dbhandler import log
+from dbhandler.outcome_log import OutcomeLog
+from dbhandler.provision import Outcome
 
 
 @pytest.fixture
 def stream() -> io.StringIO:
     """Where the package logs to during a test."""
     stream = io.StringIO()
-    log.configure(stream)
+    log.configure(stream=stream)
     return stream
 
 
@@ -40,7 +43,7 @@ def test_debug_lines_and_those_of_other_packages_are_left_out(stream: io.StringI
 
 
 def test_configured_twice_logs_once(stream: io.StringIO) -> None:
-    log.configure(stream)
+    log.configure(stream=stream)
     logging.getLogger("dbhandler.x").info("text")
     assert stream.getvalue().count("text") == 1
 
@@ -74,3 +77,29 @@ def test_an_exception_is_one_line_without_its_traceback(stream: io.StringIO) -> 
 )
 def test_a_value_from_the_network_is_shown_quoted_in_one_line_of_ascii(value: str, shown: str) -> None:
     assert log.shown(value) == shown
+
+
+def test_json_is_one_object_per_line_with_the_records_fields() -> None:
+    stream = io.StringIO()
+    log.configure("json", stream)
+    logger = logging.getLogger("dbhandler.test")
+    logger.warning("a %s", "b\nc", extra={"fields": {"database": "shop"}})
+    [line] = stream.getvalue().splitlines()
+    content = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", content.pop("time"))
+    assert content == {"level": "warn", "component": "dbhandler", "message": "a b\nc", "database": "shop"}
+
+
+def test_an_outcome_is_told_in_fields() -> None:
+    stream = io.StringIO()
+    log.configure("json", stream)
+    OutcomeLog(lambda: 0.0).write("event create_db #7:", Outcome("denied", "shop", reason="a rule"), 1.25)
+    fields = json.loads(stream.getvalue())
+    assert {key: fields[key] for key in ("origin", "status", "database", "reason", "milliseconds")} == {
+        "origin": "event create_db #7",
+        "status": "denied",
+        "database": "shop",
+        "reason": "a rule",
+        "milliseconds": 1.2,
+    }
+    assert "user" not in fields
