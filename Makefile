@@ -27,7 +27,12 @@ else
 	@$(BIN)/python container/demo.py loopback
 endif
 
-example: image example-images compose ## WordPress provisions itself: a cluster with a site, at the URL that is printed
+example: compose ## WordPress provisions itself: a cluster with a site, at the URL that is printed
+	@$(MAKE) --no-print-directory image ENGINE=mariadb
+ifneq ($(ENGINE),mariadb)
+	@$(MAKE) --no-print-directory image
+endif
+	@$(MAKE) --no-print-directory example-images ENGINE=mariadb
 	@DATABASE_IMAGE=dbhandler:$(ENGINE) $(PYTHON) container/wordpress/example.py up
 
 example-stop: compose ## remove what `make example` started, with all its data
@@ -68,7 +73,7 @@ endif
 test-example: setup ## WordPress in a real browser, and a Python application, in clusters of their own
 ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image
-	@$(MAKE) --no-print-directory example-images compose
+	@$(MAKE) --no-print-directory example-images compose ENGINE=mariadb
 	@container/need chromium:chromium chromedriver:chromium-driver
 	$(BIN)/pytest -q tests/example
 else
@@ -89,7 +94,6 @@ ifeq ($(ENGINE),mariadb)
 	$(BUILD) --target serf -t dbhandler-serf .
 endif
 
-example-images: BASE := $(shell container/base-image trixie)
 example-images:
 	docker build -q -f container/wordpress/Dockerfile --build-arg BASE=$(BASE) -t dbhandler-wordpress container/wordpress
 

@@ -143,9 +143,8 @@ class Client:
         """The database with its account: the same one as before where the state file knows it."""
         state = self._file.load()
         if state is None:
-            state = State(name, user or name, generate_password())
             # Saved before anybody is asked: a kill after the answer must not lose the password.
-            self._file.save(state)
+            state = self._file.save_first(State(name, user or name, generate_password()))
         if state.database != name or (user and state.user != user):
             raise InvalidRequest(f"the state file is for {shown(state.database)} as {shown(state.user)}")
         if state.next_password is not None:
