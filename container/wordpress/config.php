@@ -16,6 +16,8 @@ $scheme = ($_SERVER['HTTP_X_FORWARDED_PROTO'] ?? '') === 'https' ? 'https' : 'ht
 $url = getenv('WORDPRESS_URL') ?: $scheme . '://' . ($_SERVER['HTTP_HOST'] ?? 'localhost');
 define('WP_HOME', $url);
 define('WP_SITEURL', $url);
+// The cookies' name would else follow the URL, and every start would log everybody out.
+define('COOKIEHASH', md5(DB_NAME));
 define('WPMU_PLUGIN_DIR', '/usr/local/share/wordpress/mu-plugins');
 // Apache's user owns wp-content: themes and plugins install without FTP.
 define('FS_METHOD', 'direct');

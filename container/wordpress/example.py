@@ -12,13 +12,14 @@ import shlex
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
-KEYS = HERE / "keys"
+KEYS = Path(os.environ.get("KEYS_DIR") or HERE / "keys")
 TIMEOUT = 180.0
 TOLD = ("dbhandler-request: ", "wordpress-start: ")
 """How the lines of WordPress's log begin that tell what it waits for."""
@@ -129,11 +130,14 @@ def follow(front: Front, deadline: float) -> str:
 
 
 def answers(url: str) -> bool:
-    """Does WordPress serve pages there? Without its database it answers with an error."""
+    """Does WordPress serve there? Without its database it answers with status 500."""
+    address = urlsplit(url)
     try:
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310
-            return bool(response.status == 200)
-    except (OSError, urllib.error.URLError):
+        with closing(HTTPConnection(str(address.hostname), address.port, timeout=10)) as connection:
+            connection.request("GET", "/")
+            # A redirection counts: it may lead to the public URL, which only visitors can reach.
+            return connection.getresponse().status < 400
+    except (OSError, HTTPException):
         return False
 
 
