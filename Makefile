@@ -96,6 +96,7 @@ endif
 
 example-images:
 	docker build -q -f container/wordpress/Dockerfile --build-arg BASE=$(BASE) -t dbhandler-wordpress container/wordpress
+	docker build -q -t dbhandler-application container/example
 
 compose:
 	@docker compose version >/dev/null 2>&1 || container/need docker-compose:docker-compose
