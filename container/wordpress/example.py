@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """make example: a cluster in which WordPress provisions itself; make example-stop: gone with all its data.
 
 usage: example.py up | stop
@@ -103,7 +104,7 @@ def up(cluster: Cluster) -> None:
     """Starts the cluster and follows WordPress until it answers. Raises TimeoutError or CalledProcessError."""
     began, since = time.monotonic(), time.time()
     step("1. Keys for the cluster: gossip and RPC")
-    say(f"{'made' if make_keys(KEYS) else 'found'} in {KEYS}")
+    say(f"{'made' if make_keys(KEYS) else 'found'} in {os.path.relpath(KEYS)}")
     step("2. A Serf agent, a database server and WordPress, all at once: whoever is early waits")
     cluster.start()
     step("3. WordPress asks the cluster for a database")
@@ -150,9 +151,13 @@ def say(text: str) -> None:
 
 
 def show(*command: str) -> None:
-    """Shows a command and runs it; what it prints is for the user."""
+    """Shows a command, runs it and shows what it prints. Raises CalledProcessError."""
     print("  $ " + " ".join(command), flush=True)
-    subprocess.run(command, check=True, cwd=HERE, timeout=TIMEOUT)
+    with subprocess.Popen(command, text=True, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for line in process.stdout or ():
+            print(f"    {line.rstrip()}", flush=True)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
 
 
 def call(*command: str) -> str:
