@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
+from example_cluster import ExampleCluster, docker
 from visitor import Visitor
+
+LOG_TAIL = 4000
+"""Characters."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows with a failed test what the containers of its clusters logged last."""
+    report = yield
+    if report.failed:
+        clusters = [value for value in item.funcargs.values() if isinstance(value, ExampleCluster)]
+        for container in [container for cluster in clusters for container in cluster.containers()]:
+            name = docker("inspect", "-f", "{{.Name}}, {{.State.Status}}", container, check=False).strip()
+            report.sections.append((f"log of {name}", docker("logs", container, check=False)[-LOG_TAIL:]))
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -87,6 +88,15 @@ def test_three_fronts_are_one_site(cluster: ExampleCluster, site: Visitor) -> No
     site.screenshot("post")
     sums = {docker("exec", front, "sh", "-c", "cat /state/*") for front in cluster.containers("wordpress")}
     assert len(sums) == 1
+
+
+def test_the_site_s_cron_runs_behind_the_published_port(cluster: ExampleCluster, site: Visitor) -> None:
+    pattern = r'^127\.0\.0\.1 .*"POST /wp-cron\.php\?doing_wp_cron=\S+ HTTP/1\.\d" 200 '
+
+    def logs() -> str:
+        return "".join(docker("logs", front) for front in cluster.containers("wordpress"))
+
+    eventually("a front to call its cron", lambda: re.search(pattern, logs(), re.MULTILINE))
 
 
 def test_a_second_site_has_a_database_of_its_own(cluster: ExampleCluster, site: Visitor) -> None:
