@@ -27,13 +27,18 @@ else
 	@$(BIN)/python container/demo.py loopback
 endif
 
-example: compose ## WordPress provisions itself: a cluster with a site, at the URL that is printed
+example: ## WordPress provisions itself: a cluster with a site, at the URL that is printed; ENGINE=mariadb|mysql
+ifeq ($(DOCKER),yes)
+	@$(MAKE) --no-print-directory compose
 	@$(MAKE) --no-print-directory image ENGINE=mariadb
 ifneq ($(ENGINE),mariadb)
 	@$(MAKE) --no-print-directory image
 endif
 	@$(MAKE) --no-print-directory example-images ENGINE=mariadb
 	@DATABASE_IMAGE=dbhandler:$(ENGINE) $(PYTHON) container/wordpress/example.py up
+else
+	@echo "make example needs a Docker engine, and none answers here (docker info)" >&2; exit 69
+endif
 
 example-stop: compose ## remove what `make example` started, with all its data
 	@$(PYTHON) container/wordpress/example.py stop
