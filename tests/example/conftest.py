@@ -10,7 +10,7 @@ import pytest
 from example_cluster import ExampleCluster, docker
 from visitor import Visitor
 
-LOG_TAIL = 4000
+LOG_TAIL = 12000
 """Characters."""
 
 

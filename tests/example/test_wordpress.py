@@ -69,7 +69,7 @@ def check_site(visitor: Visitor, url: str) -> None:
     """The post is there, its picture loads from where we are, and nobody has been logged out."""
     visitor.open(url)
     assert POST in visitor.text and TEXT in visitor.text
-    assert visitor.shows_picture(f"{url}/wp-content/uploads/"), "the picture is gone"
+    visitor.see_picture(f"{url}/wp-content/uploads/")
     assert visitor.logged_in_as() == USER
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions
@@ -14,6 +16,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 DEADLINE = 90.0
 """Seconds for a page to show what is looked for."""
+ATTEMPTS = 3
 
 OPTIONS = ("--headless=new", "--disable-dev-shm-usage", "--window-size=1000,780", "--hide-scrollbars")
 
@@ -38,15 +41,24 @@ class Visitor:
 
     def install(self, url: str, title: str, user: str) -> str:
         """Fills in the installation page; returns the password that it proposed."""
-        self.open(url)
+        for _ in range(ATTEMPTS):
+            self.open(url)
+            # The page's script proposes one; where a part of it was not loaded in time a person tries again, too.
+            if password := self._proposed_password():
+                break
         self.type("#weblog_title", title)
         self.type("#user_login", user)
         self.type("#admin_email", f"{user}@example.com")
-        password = self._wait.until(lambda _: self._find("#pass1").get_attribute("value"))
         self.screenshot("install")
         self.click("#submit")
-        assert "WordPress has been installed" in self.text
-        return str(password)
+        self._wait.until(lambda _: "WordPress has been installed" in self.text)
+        return password
+
+    def _proposed_password(self) -> str:
+        with suppress(TimeoutException):
+            short = WebDriverWait(self._driver, DEADLINE / ATTEMPTS)
+            return str(short.until(lambda driver: driver.find_element(By.ID, "pass1").get_attribute("value")))
+        return ""
 
     def log_in(self, url: str, user: str, password: str) -> None:
         """Logs in, which has to lead to the dashboard."""
@@ -61,8 +73,10 @@ class Visitor:
         self.open(f"{url}/wp-admin/media-new.php?browser-uploader")
         self._find("#async-upload").send_keys(str(picture))
         self.click("#html-upload")
+        # Leaving earlier would cut the upload off.
+        self._wait.until(expected_conditions.url_contains("/upload.php"))
         self.open(f"{url}/wp-admin/post-new.php")
-        return str(self._api("wp.apiFetch({path: '/wp/v2/media'}).then(found => done(found[0].source_url))"))
+        return str(self._api("wp.apiFetch({path: '/wp/v2/media'}).then(found => found[0].source_url)"))
 
     def publish(self, url: str, title: str, text: str, picture: str) -> None:
         """Writes a post in the block editor, with a picture before it, and publishes it."""
@@ -88,7 +102,8 @@ class Visitor:
 
     @property
     def _wait(self) -> WebDriverWait[webdriver.Chrome]:
-        return WebDriverWait(self._driver, DEADLINE)
+        # Between two pages an element may be found and be gone.
+        return WebDriverWait(self._driver, DEADLINE, ignored_exceptions=[StaleElementReferenceException])
 
     def open(self, url: str) -> None:
         self._driver.get(url)
@@ -115,10 +130,10 @@ class Visitor:
     def click(self, selector: str) -> None:
         self._wait.until(expected_conditions.element_to_be_clickable((By.CSS_SELECTOR, selector))).click()
 
-    def shows_picture(self, name: str) -> bool:
-        """Does the page show a picture of that file name, loaded?"""
-        script = "return [...document.images].filter(i => i.src.includes(arguments[0])).map(i => i.naturalWidth)"
-        return any(self._driver.execute_script(script, name))
+    def see_picture(self, name: str) -> None:
+        """Waits until the page shows a picture whose URL holds that text: loaded, not only named."""
+        script = "return [...document.images].some(i => i.src.includes(arguments[0]) && i.naturalWidth)"
+        self._wait.until(lambda driver: driver.execute_script(script, name), f"the picture {name} has not been loaded")
 
     def screenshot(self, name: str) -> None:
         """A picture of the window, for the README, where the variable SCREENSHOTS names a folder for it."""
@@ -130,4 +145,4 @@ class Visitor:
 
     def _api(self, script: str) -> object:
         self._wait.until(lambda driver: driver.execute_script("return !!(window.wp && wp.apiFetch)"))
-        return self._driver.execute_async_script(f"const done = arguments[arguments.length - 1]; {script}")
+        return self._driver.execute_async_script(f"{script}.catch(String).then(arguments[arguments.length - 1])")
