@@ -12,7 +12,8 @@ DOCKER := $(shell docker info >/dev/null 2>&1 && echo yes)
 BUILD = docker build -q -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
 	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test lint test-unit test-integration test-image test-faults fuzz bench image setup clean
+.PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-example fuzz bench \
+	image example-images compose setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -26,7 +27,23 @@ else
 	@$(BIN)/python container/demo.py loopback
 endif
 
-test: lint test-unit test-integration test-image test-faults ## run everything: lint, unit, integration, containers, faults
+example: ## WordPress provisions itself: a cluster with a site, at the URL that is printed; ENGINE=mariadb|mysql
+ifeq ($(DOCKER),yes)
+	@$(MAKE) --no-print-directory compose
+	@$(MAKE) --no-print-directory image ENGINE=mariadb
+ifneq ($(ENGINE),mariadb)
+	@$(MAKE) --no-print-directory image
+endif
+	@$(MAKE) --no-print-directory example-images ENGINE=mariadb
+	@DATABASE_IMAGE=dbhandler:$(ENGINE) $(PYTHON) container/wordpress/example.py up
+else
+	@echo "make example needs a Docker engine, and none answers here (docker info)" >&2; exit 69
+endif
+
+example-stop: compose ## remove what `make example` started, with all its data
+	@$(PYTHON) container/wordpress/example.py stop
+
+test: lint test-unit test-integration test-image test-faults test-example ## run everything: lint, unit, integration, containers, faults, the examples
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
@@ -59,6 +76,16 @@ else
 	@echo "fault tests are left out: no Docker engine answers here (docker info)"
 endif
 
+test-example: setup ## WordPress in a real browser, and a Python application, in clusters of their own
+ifeq ($(DOCKER),yes)
+	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory example-images compose ENGINE=mariadb
+	@container/need chromium:chromium chromedriver:chromium-driver
+	$(BIN)/pytest -q tests/example
+else
+	@echo "container tests are left out: no Docker engine answers here (docker info)"
+endif
+
 fuzz: setup ## a million hostile inputs for the payload parser and the box; RUNS=n for another number
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[server,test,fuzz]'
 	$(BIN)/python tests/fuzz/fuzz_payload.py -runs=$(or $(RUNS),1000000) -max_len=4096
@@ -72,6 +99,13 @@ ifeq ($(ENGINE),mariadb)
 	docker tag dbhandler:mariadb dbhandler:latest
 	$(BUILD) --target serf -t dbhandler-serf .
 endif
+
+example-images:
+	docker build -q -f container/wordpress/Dockerfile --build-arg BASE=$(BASE) -t dbhandler-wordpress container/wordpress
+	docker build -q -t dbhandler-application container/example
+
+compose:
+	@docker compose version >/dev/null 2>&1 || container/need docker-compose:docker-compose
 
 setup: $(VENV)/ready ## what the other targets need: a virtual environment with the test tools
 

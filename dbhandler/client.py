@@ -16,6 +16,7 @@ from pathlib import Path
 from dbhandler import answer as answers
 from dbhandler import passwords
 from dbhandler.box import LIFETIME, Credentials, seal
+from dbhandler.config import read_setting
 from dbhandler.connection import Connection
 from dbhandler.discovery import ANSWER_TIMEOUT, find_server
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
@@ -54,10 +55,11 @@ def request_database(
 
     user is the account's name (default: the database's). state_file keeps the password that is chosen here, so that
     the next call gets the same database; without it a second call is denied. rpc_addr is the Serf agent's `host:port`
-    (default: `default_rpc_addrs`), rpc_auth its key. Waits at most `timeout` seconds for a server, telling
-    `progress` what for.
+    (default: `default_rpc_addrs`), rpc_auth its key (default: SERF_RPC_AUTH, or what the file SERF_RPC_AUTH_FILE
+    holds). Waits at most `timeout` seconds for a server, telling `progress` what for.
 
-    Raises InvalidRequest, Denied, TryLater (servers are there, but none can give the answer yet) or Unavailable.
+    Raises InvalidRequest, ConfigError, Denied, TryLater (servers are there, but none can give the answer yet) or
+    Unavailable.
     """
     client = _client(rpc_addr, rpc_auth, state_file, timeout, progress)
     return client.create(check_name(name), user, {"charset": charset, "collation": collation})
@@ -116,7 +118,8 @@ def _client(
 ) -> Client:
     addresses = (rpc_addr,) if rpc_addr else default_rpc_addrs(os.environ)
     state = StateFile(Path(state_file) if state_file is not None else None)
-    return Client(lambda: connect_first(addresses, rpc_auth), state, timeout, progress)
+    auth_key = rpc_auth if rpc_auth is not None else read_setting(os.environ, "SERF_RPC_AUTH")
+    return Client(lambda: connect_first(addresses, auth_key), state, timeout, progress)
 
 
 class Client:
@@ -138,9 +141,8 @@ class Client:
         """The database with its account: the same one as before where the state file knows it."""
         state = self._file.load()
         if state is None:
-            state = State(name, user or name, passwords.generate(PASSWORD_LENGTH))
             # Saved before anybody is asked: a kill after the answer must not lose the password.
-            self._file.save(state)
+            state = self._file.save_first(State(name, user or name, passwords.generate(PASSWORD_LENGTH)))
         if state.database != name or (user and state.user != user):
             raise InvalidRequest(f"the state file is for {shown(state.database)} as {shown(state.user)}")
         if state.next_password is not None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn, TextIO
 
 from dbhandler import client, files
@@ -32,6 +34,8 @@ def main(
     environ = os.environ if environ is None else environ
     own, command = _split(argv)
     options = _parser().parse_args(own)
+    # A container's first process gets no signal that it has no handler for: `docker stop` would have to kill it.
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         connection = _carry_out(options, environ)
         if connection is None:
@@ -51,6 +55,10 @@ def main(
     except KeyboardInterrupt:
         return EX_INTERRUPTED
     return os.EX_OK
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def write_files(folder: Path, variables: Mapping[str, str]) -> None:

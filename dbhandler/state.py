@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 from dbhandler import files
 from dbhandler.errors import DbHandlerError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,24 @@ class StateFile:
 
     def save(self, state: State) -> None:
         """Saves durably: whole, or as before. Raises DbHandlerError."""
-        if self._path is None:
-            return
+        if self._path is not None:
+            self._write(files.write_private, self._path, state)
+
+    def save_first(self, state: State) -> State:
+        """Saves where nothing was saved yet. Returns the state that counts: of several processes that begin at once,
+        each with a password of its own, one is the first. Raises DbHandlerError."""
+        if self._path is None or self._write(files.write_private_once, self._path, state):
+            return state
+        return self.load() or state
+
+    @staticmethod
+    def _write(write: Callable[[Path, str], T], path: Path, state: State) -> T:
         present = {key: value for key, value in asdict(state).items() if value is not None}
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_private(self._path, json.dumps(present) + "\n")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return write(path, json.dumps(present) + "\n")
         except OSError as error:
-            raise DbHandlerError(f"the state file {self._path} cannot be written: {error.strerror}") from error
+            raise DbHandlerError(f"the state file {path} cannot be written: {error.strerror}") from error
 
     def remove(self) -> None:
         """Forgets the state."""

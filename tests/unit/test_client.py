@@ -2,12 +2,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from fakes import Clock
 
 from dbhandler.box import Credentials, Keys
-from dbhandler.client import Client, connect_first, default_rpc_addrs
+from dbhandler.client import Client, connect_first, default_rpc_addrs, request_database
 from dbhandler.discovery import distinct_servers, find_server
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
 from dbhandler.serf import Member
@@ -228,6 +229,24 @@ def test_the_default_address_is_the_local_agent_then_the_linked_one() -> None:
     assert default_rpc_addrs({}) == ("127.0.0.1:7373",)
     assert default_rpc_addrs(linked) == ("127.0.0.1:7373", "10.0.0.9:7777")
     assert default_rpc_addrs({**linked, "SERF_RPC_ADDR": "x:1"}) == ("x:1",)
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "from the file"), ("given", "given")])
+def test_the_default_key_is_the_environment_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, used: str
+) -> None:
+    keys: list[str | None] = []
+
+    def away(_addresses: object, auth_key: str | None) -> NoReturn:
+        keys.append(auth_key)
+        raise Unavailable("nobody is there")
+
+    (tmp_path / "key").write_text("from the file\n")
+    monkeypatch.setenv("SERF_RPC_AUTH_FILE", str(tmp_path / "key"))
+    monkeypatch.setattr("dbhandler.client.connect_first", away)
+    with pytest.raises(Unavailable):
+        request_database("shop", rpc_auth=given, timeout=0)
+    assert keys == [used]
 
 
 def test_no_agent_at_all_names_every_address() -> None:

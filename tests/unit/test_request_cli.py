@@ -1,5 +1,9 @@
 import io
 import json
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -132,3 +136,16 @@ def test_progress_says_each_reason_once_and_again_after_ten_seconds(clock: Clock
         "dbhandler-request: two (2 s)",
         "dbhandler-request: two (13 s)",
     ]
+
+
+def test_a_waiting_request_ends_when_told() -> None:
+    with socket.socket() as nobody:
+        # Bound, not listening: the port stays refused for as long as the test runs.
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        command = [sys.executable, "-c", "import sys; from dbhandler.request_cli import main; sys.exit(main())"]
+        with subprocess.Popen([*command, "shop", "--rpc-addr", address], stderr=subprocess.PIPE) as waiting:
+            assert waiting.stderr and waiting.stderr.readline().startswith(b"dbhandler-request: ")
+            waiting.terminate()
+            # By its own handler, which the first process of a container needs, not by the kernel's default.
+            assert (waiting.wait(60), waiting.stderr.read()) == (128 + signal.SIGTERM, b"")

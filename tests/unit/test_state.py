@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,23 @@ def test_an_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DbHandlerError, match="cannot be written"):
         StateFile(tmp_path / "file" / "state").save(STATE)
+
+
+def test_of_several_that_begin_at_once_one_counts(tmp_path: Path) -> None:
+    path, start = tmp_path / "new folder" / "state.json", threading.Barrier(8)
+
+    def begin(number: int) -> State:
+        start.wait(10)
+        return StateFile(path).save_first(State("shop", "shop", f"password {number}"))
+
+    with ThreadPoolExecutor(8) as pool:
+        counting = set(pool.map(begin, range(8)))
+    assert counting == {StateFile(path).load()}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_without_a_file_the_own_state_counts() -> None:
+    assert StateFile(None).save_first(STATE) == STATE
 
 
 def test_the_repr_keeps_the_password() -> None:
