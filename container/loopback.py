@@ -190,6 +190,7 @@ class DatabaseNode(SerfNode):
             "DBHANDLER_ENGINE": ENGINE,
             "DBHANDLER_DATA_DIR": str(self.folder / "data"),
             "DBHANDLER_STATE_DIR": str(self.folder / "state"),
+            "DBHANDLER_CONTROL": str(self.folder / "run" / "supervisor.sock"),
             "DBHANDLER_TEMPLATE": str(template_archive),
             "DBHANDLER_SUPERVISORD_CONF": str(HERE / "supervisord.conf"),
             "DBHANDLER_DEFAULTS_FILE": str(my_cnf),
@@ -262,7 +263,7 @@ class DatabaseNode(SerfNode):
     @property
     def supervisor(self) -> Any:
         """supervisord's own commands, as supervisorctl sends them."""
-        address = f"unix://{self.environ['DBHANDLER_RUN_DIR']}/supervisor.sock"
+        address = f"unix://{self.environ['DBHANDLER_CONTROL']}"
         return xmlrpc.client.ServerProxy(
             "http://127.0.0.1", SupervisorTransport("dbhandler", "dbhandler", address)
         ).supervisor

@@ -42,7 +42,7 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
         signal.signal(signal.SIGTERM, _stop)
         secrets = {name: value for name in SECRETS if (value := read_setting(environ, name))}
         _prepare_folders(config, paths.spool_dir(environ))
-        environ = without_secrets(environ) | _own_environment(config, argv)
+        environ = without_secrets(environ) | _own_environment(config, argv, paths.control_socket(environ))
         volume.prepare(environ)
         environ |= hand_over_secrets(secrets, config.run_dir / "secrets")
         _exec(["dbhandler-supervise", "-n", "-c", str(config.supervisord_conf)], environ)
@@ -99,13 +99,14 @@ def hand_over_secrets(secrets: Mapping[str, str], folder: Path) -> dict[str, str
     return {f"{name}_FILE": str(folder / name) for name in secrets}
 
 
-def _own_environment(config: Config, argv: Sequence[str]) -> dict[str, str]:
+def _own_environment(config: Config, argv: Sequence[str], control: str) -> dict[str, str]:
     return {
         "DBHANDLER_ENGINE": config.engine,
         "DBHANDLER_DATA_DIR": str(config.data_dir),
         "DBHANDLER_STATE_DIR": str(config.state_dir),
         "DBHANDLER_RUN_DIR": str(config.run_dir),
         "DBHANDLER_SOCKET": str(config.socket),
+        "DBHANDLER_CONTROL": control,
         "DBHANDLER_SPOOL_MAX": str(config.spool_max),
         "DBHANDLER_ADMIN": "1" if config.wants_admin else "0",
         "HOME": str(config.state_dir),

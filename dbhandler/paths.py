@@ -33,6 +33,12 @@ def memory_spool_dir(environ: Mapping[str, str]) -> str:
     return "/dev/shm/dbhandler" + run_dir(environ).replace("/", "-")  # noqa: S108
 
 
+def control_socket(environ: Mapping[str, str]) -> str:
+    """The Unix socket of supervisord, in memory: it makes a hard link to it, and a kill meanwhile leaves, on the layered
+    file systems of some container engines, a name that can be neither used nor removed by the next start."""
+    return environ.get("DBHANDLER_CONTROL") or memory_spool_dir(environ) + "-supervisor.sock"
+
+
 def wake_fifo(environ: Mapping[str, str]) -> str:
     """The FIFO whose bytes tell the agent that the spool has grown."""
     return run_dir(environ) + "/wake"
