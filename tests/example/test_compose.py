@@ -1,0 +1,70 @@
+"""container/compose.yaml, by Compose 1.29 or whatever this machine has, and by Compose v2 in a container of its own."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from example_cluster import CONTAINER, ExampleCluster, docker, eventually, page, run
+
+SOCKET = "/var/run/docker.sock"
+DOCKERFILE = Path(__file__).with_name("compose-v2.Dockerfile")
+V2 = "dbhandler-compose-v2"
+
+
+class ComposeV2Cluster(ExampleCluster):
+    """The same by Compose v2, which runs in a container and finds every file where it is on this machine."""
+
+    def compose(self, *arguments: str) -> str:
+        folders = [part for folder in (CONTAINER, self.keys) for part in ("-v", f"{folder}:{folder}")]
+        variables = [part for name, value in self.environ.items() for part in ("-e", f"{name}={value}")]
+        command = ("docker-compose", *self._files, *arguments)
+        return docker("run", "--rm", "-v", f"{SOCKET}:{SOCKET}", *folders, *variables, V2, *command)
+
+
+def build_v2() -> None:
+    """Makes the image with Compose v2, unless it is there."""
+    base = run(str(CONTAINER / "base-image"), "trixie").split()[-1]
+    subprocess.run(
+        ("docker", "build", "-q", "--build-arg", f"BASE={base}", "-t", V2, "-"),
+        input=DOCKERFILE.read_bytes(), check=True, stdout=subprocess.DEVNULL, timeout=900,
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["here", "v2"])
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ExampleCluster]:
+    """The cluster of the README, not yet started."""
+    here = request.param == "here"
+    if not here:
+        build_v2()
+    elif not shutil.which("docker-compose"):
+        pytest.fail("there is no docker-compose here: run `make test-example`")
+    cluster = (ExampleCluster if here else ComposeV2Cluster)(tmp_path, "compose.yaml")
+    (cluster.keys / "root_password").write_text(secrets.token_hex(16))
+    yield cluster
+    cluster.close()
+
+
+def members(cluster: ExampleCluster) -> str:
+    """The table of dbhandler-status as the agent's container shows it."""
+    return cluster.exec("serf_agent", "dbhandler-status")
+
+
+def test_two_servers_and_an_application(cluster: ExampleCluster) -> None:
+    cluster.up()
+    assert eventually("the application", lambda: page(cluster.url("application"))).strip() == "visit 1"
+    table = eventually("both servers", lambda: (found := members(cluster)) and found.count("ready") >= 2 and found)
+    assert "db1" in table and "db2" in table
+    for service in ("db1", "db2", "serf_agent"):
+        state = docker("inspect", "-f", "{{.State.Health.Status}}", cluster.containers(service)[0]).strip()
+        assert state == "healthy"
+    password = (cluster.keys / "root_password").read_text()
+    query = ("mariadb", "-uroot", "-N", "-e", "SELECT 'in'")
+    assert cluster.exec("db1", *query, MYSQL_PWD=password).strip() == "in"
+    cluster.compose("restart")
+    assert eventually("the application", lambda: page(cluster.url("application"))).strip() == "visit 2"
+    assert password not in "".join(cluster.log(service) for service in ("db1", "db2", "serf_agent", "application"))
