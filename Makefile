@@ -63,7 +63,7 @@ ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image
 	@$(MAKE) --no-print-directory image ENGINE=mysql
 	@container/need serf:serf
-	$(BIN)/pytest -q tests/image
+	$(BIN)/pytest -q -n 3 --dist loadfile tests/image
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif

@@ -37,8 +37,12 @@ You can now connect to this MySQL Server using:
     mysql -u{user} -p{password} -h<host> -P<port>
 
 Please remember to change the above password as soon as possible!
-MySQL user 'root' has no password but only allows local connections (docker exec, as the container's root)
+{root}
 {rule}"""
+_ROOT_AT_HOME = (
+    "MySQL user 'root' has no password but only allows local connections (docker exec, as the container's root)"
+)
+_ROOT_ELSEWHERE = "MySQL user 'root' logs in as the owner of this data directory has set it up"
 
 
 class AdminAccount:
@@ -47,8 +51,9 @@ class AdminAccount:
     given is the owner's password, or None to have one generated and printed on `out`.
     """
 
-    def __init__(self, server: Server, user: str, given: str | None, pending: Path, out: TextIO) -> None:
-        self._server, self._user, self._given, self._pending, self._out = server, user, given, pending, out
+    def __init__(self, server: Server, engine: str, user: str, given: str | None, pending: Path, out: TextIO) -> None:
+        self._server, self._engine, self._user = server, engine, user
+        self._given, self._pending, self._out = given, pending, out
 
     def ensure(self) -> None:
         """Makes the account unless it is there, finishing what an earlier, killed run began."""
@@ -59,7 +64,9 @@ class AdminAccount:
         generated = (pending or "") if exists else self._create(pending)
         self._server.execute(sql.grant_everything(self._user))
         if generated:
-            self._say(_BANNER.format(rule=_RULE, user=self._user, password=generated))
+            at_home = self._server.execute(sql.proved_by_socket("root", self._engine))
+            root = _ROOT_AT_HOME if at_home else _ROOT_ELSEWHERE
+            self._say(_BANNER.format(rule=_RULE, user=self._user, password=generated, root=root))
         files.remove(self._pending)
 
     def _create(self, pending: str | None) -> str:
@@ -120,5 +127,5 @@ def main(environ: Mapping[str, str] | None = None) -> int:
 
 def _ensure_admin(config: Config, server: Server) -> None:
     pending, out = pending_file(config), container_log()
-    AdminAccount(server, config.admin_user, config.admin_password, pending, out).ensure()
+    AdminAccount(server, config.engine, config.admin_user, config.admin_password, pending, out).ensure()
     logger.info("the admin account is ready")

@@ -34,8 +34,8 @@ def memory_spool_dir(environ: Mapping[str, str]) -> str:
 
 
 def control_socket(environ: Mapping[str, str]) -> str:
-    """The Unix socket of supervisord, in memory: it makes a hard link to it, and a kill meanwhile leaves, on the layered
-    file systems of some container engines, a name that can be neither used nor removed by the next start."""
+    """The Unix socket of supervisord, in memory: it makes a hard link to it, and a kill meanwhile leaves, on the
+    layered file systems of some container engines, a name that the next start can neither use nor remove."""
     return environ.get("DBHANDLER_CONTROL") or memory_spool_dir(environ) + "-supervisor.sock"
 
 

@@ -96,6 +96,16 @@ def create_socket_account(user: str, engine: str) -> list[Statement]:
     return [account, grant_everything(user, LOCALHOST)]
 
 
+def proved_by_socket(user: str, engine: str) -> Statement:
+    """One row where the account at localhost proves itself by its operating system user."""
+    # MariaDB shows only the first of an account's ways to log in in mysql.user.
+    table = {
+        "mariadb": "mysql.global_priv WHERE JSON_SEARCH(Priv, 'one', 'unix_socket') IS NOT NULL",
+        "mysql": "mysql.user WHERE plugin = 'auth_socket'",
+    }[engine]
+    return Statement(f"SELECT 1 FROM {table} AND User = %s AND Host = %s", (user, LOCALHOST))  # noqa: S608
+
+
 def install_auth_socket() -> Statement:
     """MySQL's plugin for socket accounts; the server answers with error 1125 or 1968 where it is installed."""
     return Statement("INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'")

@@ -325,4 +325,5 @@ def test_a_user_beside_our_own_admin(site: Site, engine: str) -> None:
     server = site.database(engine, MYSQL_DATABASE="d", MYSQL_USER="u", MYSQL_PASSWORD="p").wait_healthy()
     # Nobody said how root logs in, so our admin is there, too.
     assert server.opens("u", "p", "d") and server.opens(*server.admin)
+    assert "MySQL user 'root' has no password but only allows local connections" in server.logs
     site.forget(server)

@@ -105,6 +105,7 @@ def test_an_older_servers_volume_is_upgraded_after_a_backup(site: Site, volume: 
     assert server.run("healthcheck.sh", "--mariadbupgrade").returncode == 0
     # Nobody said how root logs in here, so there is our admin, and its password.
     assert server.opens(*server.admin)
+    assert "MySQL user 'root' logs in as the owner of this data directory has set it up" in server.logs
     server.restart()
     server.wait_healthy()
     assert server.logs.count("upgrading the system tables") == 1

@@ -41,6 +41,7 @@ class AccountServer:
     def __init__(self) -> None:
         self.passwords: dict[str, str] = {}
         self.granted: set[str] = set()
+        self.root_at_home = True
         self.fuse = Fuse()
 
     def execute(self, statement: Statement) -> list[tuple[object, ...]]:
@@ -57,6 +58,8 @@ class AccountServer:
             assert USER in self.passwords
             self.granted.add(USER)
             return []
+        if statement == sql.proved_by_socket("root", "mariadb"):
+            return [(1,)] if self.root_at_home else []
         password = str(statement.values[2])
         assert statement == sql.create_user(USER, password)
         self.passwords.setdefault(USER, password)
@@ -85,7 +88,7 @@ class World:
         """One start of dbhandler-admin; returns what it printed. Raises Killed."""
         before = len(self.log.getvalue())
         self.server.fuse = self.log.fuse = Fuse(kill_after)
-        account = AdminAccount(self.server, USER, given, self.pending, self.log)  # type: ignore[arg-type]
+        account = AdminAccount(self.server, "mariadb", USER, given, self.pending, self.log)  # type: ignore[arg-type]
         account.ensure()
         return self.log.getvalue()[before:]
 
@@ -131,6 +134,11 @@ def test_the_first_start_makes_the_account_and_prints_the_tutorials_banner(world
     assert lines[9:] == ["=" * 72]
     assert world.server.granted == {USER}
     assert not world.pending.exists()
+
+
+def test_the_banner_says_what_is_true_of_root(world: World) -> None:
+    world.server.root_at_home = False
+    assert "root' logs in as the owner of this data directory has set it up" in world.start()
 
 
 def test_a_generated_password_has_at_least_twenty_letters_and_digits() -> None:
