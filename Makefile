@@ -81,7 +81,7 @@ ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image
 	@$(MAKE) --no-print-directory example-images compose ENGINE=mariadb
 	@container/need chromium:chromium chromedriver:chromium-driver
-	$(BIN)/pytest -q tests/example
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/example
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
