@@ -242,7 +242,7 @@ class DatabaseNode(SerfNode):
     def healthy(self) -> bool:
         """What dbhandler-health says, without a process for it."""
         with contextlib.suppress(DbHandlerError):
-            return unready(Config.from_environ(self.environ)) is None
+            return unready(Config.from_environ(self.environ), self.environ) is None
         return False
 
     def wait_healthy(self, timeout: float = 60.0) -> None:

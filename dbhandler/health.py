@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         environ = os.environ if environ is None else environ
         config = Config.from_environ(environ)
         _become_the_servers_user(config)
-        with agent_server(config) as server:
-            reason = unready(Probe(config, server, environ), argv)
+        reason = unready(config, environ, argv)
     except ConfigError as error:
         print(error)
         return EX_USAGE
@@ -84,9 +83,14 @@ class Probe:
         return rows[0] if rows else None
 
 
-def unready(probe: Probe, options: Sequence[str]) -> str | None:
+def unready(config: Config, environ: Mapping[str, str], options: Sequence[str] = ()) -> str | None:
     """Why the container is not ready, or None when it is. Raises ConfigError for an unknown option, DbHandlerError
     when the server is away."""
+    with agent_server(config) as server:
+        return _failed(Probe(config, server, environ), options)
+
+
+def _failed(probe: Probe, options: Sequence[str]) -> str | None:
     tests: list[Test] = [] if "--no-connect" in options else [_connect]
     for option in options:
         name, _, value = option.partition("=")
