@@ -17,8 +17,9 @@ from dbhandler.serf import Member, Serf, split_address
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 1.0
-"""Seconds between two looks at the cluster."""
+INTERVAL, EAGER_INTERVAL = 1.0, 0.1
+"""Seconds between two looks at the cluster: with a Serf agent, and while there is none. What is fired before a new one
+has joined has to be in the peers' short memory still."""
 JOIN_INTERVAL, JOIN_WAIT = 2.0, 1.5
 """Seconds between two attempts to join what is missing, and for which one attempt is waited for."""
 REJOIN = 60.0
@@ -50,11 +51,16 @@ class Membership:
         self.own: Member | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Looks once per INTERVAL until `stop` is set."""
+        """Looks again and again until `stop` is set."""
         while not stop.is_set():
             self.look()
-            stop.wait(INTERVAL)
+            stop.wait(self.interval)
         self._disconnect()
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next look is due after the last."""
+        return INTERVAL if self._serf else EAGER_INTERVAL
 
     def look(self) -> None:
         """Corrects the tags, joins what is missing and notes the peers; logs a failure once, until it changes."""

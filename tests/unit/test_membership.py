@@ -11,7 +11,7 @@ import pytest
 from fakes import Clock
 
 from dbhandler.errors import Unavailable
-from dbhandler.membership import JOIN_INTERVAL, REJOIN, Membership
+from dbhandler.membership import EAGER_INTERVAL, INTERVAL, JOIN_INTERVAL, REJOIN, Membership
 from dbhandler.serf import Member
 
 
@@ -214,10 +214,12 @@ def test_an_agent_that_is_away_is_complained_of_once_and_connected_to_again(
 ) -> None:
     membership = build()
     membership.look()
+    assert membership.interval == INTERVAL
     serf.away = True
     membership.look()
     membership.look()
     assert caplog.text.count("no Serf agent answers") == 1
+    assert membership.interval == EAGER_INTERVAL
     serf.away = False
     build.tags = {"mysql": "ready"}
     membership.look()
