@@ -21,12 +21,16 @@ _SERVER_DATA = frozenset({"mysql", "ibdata1"})
 _FOREIGN = {"mariadb": ("mysql.ibd", "MySQL"), "mysql": ("aria_log_control", "MariaDB")}
 """Engine -> a file that only the other one makes, and the other one's name."""
 
+UNKNOWN = "unknown"
+"""The version of a MariaDB that says none: as an upgrade that was killed leaves it, so it counts as older than any."""
+
 Version = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Held:
-    """empty: to be filled (anew). ours: stamped. version: the server's that used it last, None where nothing says."""
+    """empty: to be filled (anew). ours: stamped. version: the server's that used it last, None or UNKNOWN where nothing
+    says."""
 
     empty: bool
     ours: bool = False
@@ -72,13 +76,13 @@ def _last_version(data_dir: Path, engine: str) -> str | None:
         return None
 
 
-def _mariadb_version(data_dir: Path) -> str | None:
-    # Its name until MariaDB 10.x, and since.
+def _mariadb_version(data_dir: Path) -> str:
+    # Its name since MariaDB 11, and until then: an upgrade has made the new one beside the old one.
     for name in ("mariadb_upgrade_info", "mysql_upgrade_info"):
         path = data_dir / name
         if path.exists():
-            return path.read_text(errors="replace").strip(" \n\0") or None
-    return None
+            return path.read_text(errors="replace").strip(" \n\0") or UNKNOWN
+    return UNKNOWN
 
 
 def _mysql_version(data_dir: Path) -> str | None:

@@ -24,6 +24,7 @@ from dbhandler.serf import Serf
 
 T = TypeVar("T")
 
+BASE_IMAGE = Path(__file__).parents[2] / "container" / "base-image"
 ENGINES = ("mariadb", "mysql")
 SERVERS = {"mariadb": "mariadbd", "mysql": "mysqld"}
 SYSTEM = {"mysql", "sys", "information_schema", "performance_schema"}
@@ -318,6 +319,7 @@ class Site:
         self._containers: list[str] = []
         self._volumes: list[str] = []
         self._networks: list[str] = []
+        self._images: list[str] = []
 
     def name(self, word: str) -> str:
         """A name that nobody else uses."""
@@ -335,6 +337,20 @@ class Site:
         name = self.name("network")
         self._networks.append(name)
         docker("network", "create", name)
+        return name
+
+    def build(self, dockerfile: str, suite: str) -> str:
+        """An image from a Dockerfile beside the tests, on a base of that Debian suite; its layers stay with the
+        engine, which builds them once."""
+        base = subprocess.run(
+            (BASE_IMAGE, suite), check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=900
+        ).stdout.strip()
+        name = self.name(dockerfile.partition(".")[0])
+        self._images.append(name)
+        subprocess.run(
+            ("docker", "build", "-q", "--build-arg", f"BASE={base}", "-t", name, "-"),
+            input=Path(__file__).with_name(dockerfile).read_bytes(), check=True, stdout=subprocess.DEVNULL, timeout=900,
+        )  # fmt: skip
         return name
 
     def start(self, image: str, *command: str, options: Sequence[str] = (), name: str = "", **environ: str) -> str:
@@ -382,6 +398,8 @@ class Site:
             docker("volume", "rm", "-f", volume, check=False)
         for network in self._networks:
             docker("network", "rm", network, check=False)
+        for image in self._images:
+            docker("rmi", "--no-prune", image, check=False)
 
 
 class HostSerf:

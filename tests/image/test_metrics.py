@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,9 @@ import pytest
 
 from dbhandler import __version__
 
-from .conftest import RPC_KEY, Container, Site, docker, eventually
+from .conftest import RPC_KEY, Container, Site, eventually
 
-ROOT = Path(__file__).parents[2]
-RULES = ROOT / "container" / "prometheus"
-DOCKERFILE = Path(__file__).with_name("prometheus.Dockerfile")
+RULES = Path(__file__).parents[2] / "container" / "prometheus"
 PORT = 9104
 EX_CONFIG = 78
 UNCREATABLE = "\N{SNOWMAN}" * 64
@@ -26,18 +22,9 @@ UNCREATABLE = "\N{SNOWMAN}" * 64
 
 
 @pytest.fixture(scope="module")
-def image(site: Site) -> Iterator[str]:
-    """An image with Debian's Prometheus; its layers stay with the Docker engine, which builds it once."""
-    base = subprocess.run(
-        (ROOT / "container" / "base-image", "trixie"), check=True, stdout=subprocess.PIPE, text=True, timeout=600
-    ).stdout.strip()
-    name = site.name("prometheus")
-    subprocess.run(
-        ("docker", "build", "-q", "--build-arg", f"BASE={base}", "-t", name, "-"),
-        input=DOCKERFILE.read_bytes(), check=True, stdout=subprocess.DEVNULL, timeout=900,
-    )  # fmt: skip
-    yield name
-    docker("rmi", "--no-prune", name, check=False)
+def image(site: Site) -> str:
+    """An image with Debian's Prometheus."""
+    return site.build("prometheus.Dockerfile", "trixie")
 
 
 class Prometheus(Container):

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from .conftest import Database, Site, docker, eventually
 
-ROOT = Path(__file__).parents[2]
-DOCKERFILE = Path(__file__).with_name("oldstable.Dockerfile")
 DATA = "/var/lib/mysql"
 PASSWORD = "of-the-former-owner"
 
@@ -37,18 +31,9 @@ kill %1; wait
 
 
 @pytest.fixture(scope="module")
-def oldstable(site: Site) -> Iterator[str]:
-    """An image with MariaDB 10.11; its layers stay with the Docker engine, which builds it once."""
-    base = subprocess.run(
-        (ROOT / "container" / "base-image", "bookworm"), check=True, stdout=subprocess.PIPE, text=True, timeout=600
-    ).stdout.strip()
-    name = site.name("oldstable")
-    subprocess.run(
-        ("docker", "build", "-q", "--build-arg", f"BASE={base}", "-t", name, "-"),
-        input=DOCKERFILE.read_bytes(), check=True, stdout=subprocess.DEVNULL, timeout=900,
-    )  # fmt: skip
-    yield name
-    docker("rmi", "--no-prune", name, check=False)
+def oldstable(site: Site) -> str:
+    """An image with MariaDB 10.11."""
+    return site.build("oldstable.Dockerfile", "bookworm")
 
 
 @pytest.fixture

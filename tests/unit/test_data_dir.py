@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.data_dir import MARKER, STAMP, Held, examine, release
+from dbhandler.data_dir import MARKER, STAMP, UNKNOWN, Held, examine, release
 from dbhandler.errors import DbHandlerError
 
 HISTORY = {"upgrade_history": [{"version": "8.4.1"}, {"version": "9.7.4-2"}]}
@@ -33,9 +33,9 @@ def test_a_first_start_that_was_killed_is_begun_again_whatever_lies_there(tmp_pa
 
 def test_our_own_directory_is_told_from_another_images(tmp_path: Path) -> None:
     put(tmp_path, mysql="")
-    assert examine(tmp_path, "mariadb", "11.8.3") == Held(empty=False, ours=False)
+    assert examine(tmp_path, "mariadb", "11.8.3") == Held(empty=False, ours=False, version=UNKNOWN)
     (tmp_path / STAMP).touch()
-    assert examine(tmp_path, "mariadb", "11.8.3") == Held(empty=False, ours=True)
+    assert examine(tmp_path, "mariadb", "11.8.3") == Held(empty=False, ours=True, version=UNKNOWN)
 
 
 @pytest.mark.parametrize("name", ["mariadb_upgrade_info", "mysql_upgrade_info"])
@@ -44,6 +44,13 @@ def test_mariadb_tells_its_last_version(tmp_path: Path, name: str) -> None:
     held = examine(tmp_path, "mariadb", "11.8.3")
     assert held.version == "10.11.6-MariaDB"
     assert held.is_older_than("11.8.3-MariaDB") and not held.is_older_than("10.11.9-MariaDB")
+
+
+def test_an_upgrade_that_was_killed_counts_as_not_done(tmp_path: Path) -> None:
+    # mariadb-upgrade empties the new file first, and leaves the old one.
+    put(tmp_path, ibdata1="", mariadb_upgrade_info="", mysql_upgrade_info="11.8.3-MariaDB")
+    held = examine(tmp_path, "mariadb", "11.8.3")
+    assert held.version == UNKNOWN and held.is_older_than("11.8.3-MariaDB")
 
 
 def test_mysql_tells_its_last_version(tmp_path: Path) -> None:

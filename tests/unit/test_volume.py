@@ -53,6 +53,7 @@ class World:
         """A data directory with a server's files of these names."""
         for name in ("ibdata1", *names):
             (self.data_dir / name).touch()
+        (self.data_dir / "mariadb_upgrade_info").write_text(VERSION)
 
     def _fill(self, data_dir: Path, archive: Path) -> None:
         self.done.append("filled")
