@@ -93,7 +93,7 @@ fuzz: setup ## a million hostile inputs for the payload parser and the box; RUNS
 bench: setup image ## measure the figures of the README, side by side; FIGURES=name … for some
 	$(BIN)/python tests/bench/bench.py $(FIGURES)
 
-image: ## build dbhandler:$(ENGINE) and dbhandler-serf; ENGINE=mariadb|mysql, BASE=a Debian image
+image: ## build dbhandler:$(ENGINE) and dbhandler-serf; ENGINE=mariadb|mysql|galera, BASE=a Debian image
 	$(BUILD) --target database -t dbhandler:$(ENGINE) .
 ifeq ($(ENGINE),mariadb)
 	docker tag dbhandler:mariadb dbhandler:latest

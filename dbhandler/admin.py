@@ -113,7 +113,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     try:
         config = Config.from_environ(environ)
         with agent_server(config) as server:
-            server.wait_until_ready(SERVER_TIMEOUT)
+            server.wait_until_ready(SERVER_TIMEOUT, sql.serves())
             if config.wants_admin:
                 _ensure_admin(config, server)
         config.ready_file.touch(mode=0o600)

@@ -18,9 +18,11 @@ from pathlib import Path
 
 from dbhandler import log, paths
 from dbhandler.box import Keys
+from dbhandler.cluster_watch import cluster_watch
 from dbhandler.config import Config, SerfSettings, log_format, socket_user
 from dbhandler.drain import SpoolDrain
 from dbhandler.errors import DbHandlerError
+from dbhandler.gossip import connect
 from dbhandler.last_error import LastError
 from dbhandler.lifecycle import Lifecycle
 from dbhandler.membership import Membership
@@ -28,7 +30,6 @@ from dbhandler.observe import Observe, Sources, start
 from dbhandler.provision import Provisioner
 from dbhandler.queries import Queries, Worker
 from dbhandler.registry import Registry
-from dbhandler.serf import Serf, reachable
 from dbhandler.server import Server, agent_server
 from dbhandler.spool import MAX_PAYLOAD, Spool
 from dbhandler.trash import Trash, dump_command
@@ -150,10 +151,14 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     errors = LastError()
     logging.getLogger("dbhandler").addHandler(errors)
     counting = config.metrics is not None
-    watch = ServerWatch(server, config.engine, config.ready_file.exists, note=errors.note, counting=counting)
+    cluster = cluster_watch(config, server, lambda: membership.members)
+    watch = ServerWatch(
+        server, config.engine, config.ready_file.exists, note=errors.note, counting=counting,
+        check=cluster.check if cluster else None,
+    )  # fmt: skip
     membership = Membership(
-        partial(_connect_serf, config.serf),
-        lambda: {**watch.tags(), "key": keys.public},
+        partial(connect, config.serf),
+        lambda: {**watch.tags(), "key": keys.public, **(cluster.tags() if cluster else {})},
         config.serf.join,
         config.state_dir / "peers.json",
     )
@@ -186,13 +191,9 @@ def _worker(config: Config, server: Server, keys: Keys, registry: Registry, obse
     )
 
 
-def _connect_serf(settings: SerfSettings) -> Serf:
-    return Serf(reachable(settings.rpc_bind), settings.rpc_auth)
-
-
 def _event_clock(settings: SerfSettings) -> int | None:
     try:
-        with _connect_serf(settings) as serf:
+        with connect(settings) as serf:
             return serf.event_clock()
     except DbHandlerError:
         return None

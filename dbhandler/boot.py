@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dbhandler import files, log, paths
+from dbhandler.cluster_volume import ClusterVolume, before_server
 from dbhandler.config import ENGINES, SECRETS, SPENT_SECRETS, Config, engine, log_format, read_setting, socket_user
 from dbhandler.errors import DbHandlerError
 from dbhandler.volume import Volume
@@ -37,7 +38,8 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
         if not serves(argv):
             _exec(_other_command(argv, environ), environ)
         config = Config.from_environ(environ)
-        volume = Volume(config, server_command(config, argv), environ)
+        command = server_command(config, argv)
+        volume = ClusterVolume(config, environ) if config.cluster else Volume(config, command, environ)
         os.umask(0o077)
         signal.signal(signal.SIGTERM, _stop)
         secrets = {name: value for name in SECRETS if (value := read_setting(environ, name))}
@@ -110,7 +112,7 @@ def _own_environment(config: Config, argv: Sequence[str], control: str) -> dict[
         "DBHANDLER_SPOOL_MAX": str(config.spool_max),
         "DBHANDLER_ADMIN": "1" if config.wants_admin else "0",
         "HOME": str(config.state_dir),
-        COMMAND: shlex.join(server_command(config, argv)),
+        COMMAND: shlex.join([*before_server(config), *server_command(config, argv)]),
         **_named_user(config.run_dir),
     }
 

@@ -63,6 +63,14 @@ class SerfSettings:
 
 
 @dataclass(frozen=True)
+class ClusterSettings:
+    """The Galera cluster that this server is a node of: its name, and how many empty nodes begin it."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings of the database container, checked."""
 
@@ -88,6 +96,7 @@ class Config:
     upgrade_backup: bool
     metrics: tuple[str, int] | None
     serf: SerfSettings
+    cluster: ClusterSettings | None = None
 
     @property
     def ready_file(self) -> Path:
@@ -124,7 +133,17 @@ class Config:
             upgrade_backup=read.text("MARIADB_DISABLE_UPGRADE_BACKUP") is None,
             metrics=_metrics(read),
             serf=serf_settings(environ),
+            cluster=_cluster(read),
         )
+
+
+def cluster_name(environ: Mapping[str, str]) -> str | None:
+    """The name of the Galera cluster, None for a server that is in none. Raises ConfigError."""
+    name = Reader(environ).text("DBHANDLER_CLUSTER")
+    # Galera's own limit is 32 characters, and its options have to survive a shell.
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", name):
+        raise ConfigError(f"DBHANDLER_CLUSTER has to be 1 to 32 letters, digits, '_', '.' or '-', not {name!r}")
+    return name
 
 
 def serf_settings(environ: Mapping[str, str]) -> SerfSettings:
@@ -168,18 +187,18 @@ def read_setting(environ: Mapping[str, str], name: str) -> str | None:
 
 class Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        self.environ = environ
 
     def text(self, name: str) -> str | None:
         """The value, from the variable or its file; None where it is unset or empty."""
-        value, file = self._environ.get(name) or None, self._environ.get(f"{name}_FILE") or None
+        value, file = self.environ.get(name) or None, self.environ.get(f"{name}_FILE") or None
         if value and file:
             raise ConfigError(f"Both {name} and {name}_FILE are set (but are exclusive)")
         return self._from_file(name, file) if file else value
 
     def is_set(self, *names: str) -> bool:
         """Is one of them set, as a value or as a file, to anything?"""
-        return any(self._environ.get(name) or self._environ.get(f"{name}_FILE") for name in names)
+        return any(self.environ.get(name) or self.environ.get(f"{name}_FILE") for name in names)
 
     def number(self, name: str, least: int, most: int) -> int | None:
         value = self.text(name)
@@ -220,7 +239,20 @@ def log_format(environ: Mapping[str, str]) -> str:
 def engine(environ: Mapping[str, str]) -> str:
     """The engine of this image. Raises ConfigError."""
     installed = "mariadb" if shutil.which("mariadbd") else "mysql"
-    return Reader(environ).choice("DBHANDLER_ENGINE", sorted(ENGINES, key=lambda name: name != installed))
+    chosen = Reader(environ).choice(
+        "DBHANDLER_ENGINE", [*sorted(ENGINES, key=lambda name: name != installed), "galera"]
+    )
+    # The image's name; its server is MariaDB.
+    return "mariadb" if chosen == "galera" else chosen
+
+
+def _cluster(read: Reader) -> ClusterSettings | None:
+    name, size = cluster_name(read.environ), read.number("DBHANDLER_CLUSTER_SIZE", 1, 9)
+    if name is None and size is not None:
+        raise ConfigError("DBHANDLER_CLUSTER_SIZE needs DBHANDLER_CLUSTER, the cluster's name")
+    if name is not None and engine(read.environ) != "mariadb":
+        raise ConfigError("DBHANDLER_CLUSTER needs MariaDB: there is no Galera for MySQL here")
+    return None if name is None else ClusterSettings(name, _or(size, 3))
 
 
 def _wants_admin(read: Reader) -> bool:

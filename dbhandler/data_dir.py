@@ -63,6 +63,11 @@ def examine(data_dir: Path, engine: str, server_version: str) -> Held:
     return Held(empty=False, ours=STAMP in names, version=version)
 
 
+def held_by_server(data_dir: Path) -> bool:
+    """Is there a server's data, of whatever kind?"""
+    return bool({entry.name for entry in data_dir.iterdir()} & _SERVER_DATA)
+
+
 def release(version: str) -> Version:
     """Major and minor number of a server's version."""
     found = re.match(r"(\d+)\.(\d+)", version)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from dbhandler import files, log, paths
-from dbhandler.config import SECRETS, SPENT_SECRETS, SerfSettings, log_format, serf_settings
-from dbhandler.errors import DbHandlerError
+from dbhandler.config import SECRETS, SPENT_SECRETS, SerfSettings, cluster_name, log_format, serf_settings
+from dbhandler.errors import ConfigError, DbHandlerError
+from dbhandler.serf import Serf, reachable
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     environ = os.environ if environ is None else environ
     handlers = [
         "-tag=role=db",
+        # From the first moment: a node that has not said yet what it holds must not pass for none.
+        *([f"-tag=cluster={name}"] if (name := _cluster(environ)) else []),
         "-event-handler=user:create_db=dbhandler-create",
         f"-event-handler={','.join('query:' + name for name in QUERIES)}=dbhandler-query",
     ]
@@ -44,6 +47,11 @@ def plain_agent(argv: Sequence[str] | None = None, environ: Mapping[str, str] | 
     if not (environ.get("SERF_RPC_AUTH") or environ.get("SERF_RPC_AUTH_FILE")):
         logger.info("RPC stays on this container's loopback: set SERF_RPC_AUTH to open port 7373 to whoever knows it")
     return _run(["-tag=role=serf-agent", *argv], environ, {}, retry_join=True)
+
+
+def connect(settings: SerfSettings) -> Serf:
+    """A connection to the agent that runs with these settings. Raises Unavailable or Denied."""
+    return Serf(reachable(settings.rpc_bind), settings.rpc_auth)
 
 
 def configuration(settings: SerfSettings, retry_join: bool) -> dict[str, object]:
@@ -72,6 +80,14 @@ def _run(options: Sequence[str], environ: Mapping[str, str], extra: Mapping[str,
         log.configure(log_format(environ))
         logger.error("serf cannot start: %s", error)
         return EX_CONFIG
+
+
+def _cluster(environ: Mapping[str, str]) -> str | None:
+    try:
+        return cluster_name(environ)
+    except ConfigError:
+        # The entry point and the agent say what is wrong with it.
+        return None
 
 
 def _run_other(argv: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -107,6 +107,7 @@ def _failed(probe: Probe, options: Sequence[str]) -> str | None:
 
 def _connect(probe: Probe) -> str | None:
     probe.server.connect()
+    probe.server.execute(sql.serves())
     return None if probe.config.ready_file.exists() else "the first start's work is not done yet"
 
 

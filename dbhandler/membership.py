@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from dbhandler import files
@@ -49,6 +50,7 @@ class Membership:
         self._next_join = 0.0
         self._join_complaint = self._complaint = ""
         self.own: Member | None = None
+        self.members: list[Member] = []
 
     def run(self, stop: threading.Event) -> None:
         """Looks again and again until `stop` is set."""
@@ -68,7 +70,7 @@ class Membership:
             if self._serf is None:
                 self._serf = self._connect()
             members = self._serf.members()
-            self.own = _own(members, self._serf.self_name())
+            self.own, self.members = _own(members, self._serf.self_name()), members
             self._correct_tags(self._serf)
             self._join_missing(members)
             # Asked again: whoever has just been joined has to be remembered before anything can be missed.
@@ -85,7 +87,13 @@ class Membership:
         missing = self._missing(members)
         if missing and self._clock() < self._next_join:
             return
-        self._join_complaint = "; ".join(filter(None, [self._join_one(target) for target in missing]))
+        complaints = []
+        for target in missing:
+            complaints.append(self._join_one(target))
+            # One that is away takes long to try, and others act on what our tags say.
+            if self._serf:
+                self._correct_tags(self._serf)
+        self._join_complaint = "; ".join(filter(None, complaints))
         if missing:
             self._next_join = self._clock() + JOIN_INTERVAL
 
@@ -126,6 +134,7 @@ class Membership:
         actual = self.own.tags if self.own else {}
         if any(actual.get(name) != value for name, value in desired.items()):
             serf.set_tags(desired)
+            self.own = replace(self.own, tags={**actual, **desired}) if self.own else None
 
     def _note_peers(self, members: list[Member]) -> None:
         peers = sorted(member.address for member in self._others(members))

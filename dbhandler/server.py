@@ -21,11 +21,11 @@ ACCESS_DENIED = frozenset({1045, 1698, 1862, 3118, 3955, 4151})
 """Wrong password, wrong plugin, expired password, locked account."""
 
 _AWAY = frozenset({
-    1021, 1023, 1026, 1030, 1037, 1040, 1041, 1053, 1077, 1080, 1135, 1152, 1153, 1158, 1159, 1160, 1161,
+    1021, 1023, 1026, 1030, 1037, 1040, 1041, 1047, 1053, 1077, 1080, 1135, 1152, 1153, 1158, 1159, 1160, 1161,
     1180, 1181, 1184, 1203, 1205, 1206, 1213, 1218, 1223, 1226, 1290, 1317, 1345, 1614, 1637, 1792, 1836,
     1927, 3024, 3168, 3572, 28, 122,
 })  # fmt: skip
-"""Numbers that pass by themselves: full disk or table of connections, locks, shutdown, read-only.
+"""Numbers that pass by themselves: full disk or table of connections, locks, shutdown, read-only, no quorum.
 
 28 and 122 are the system's own ENOSPC and EDQUOT."""
 
@@ -110,13 +110,21 @@ class Server:
             self._connection = None
 
     def wait_until_ready(
-        self, timeout: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+        self,
+        timeout: float,
+        question: Statement | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Waits at most `timeout` seconds for the server to answer. Raises Unavailable when it does not."""
+        """Waits at most `timeout` seconds for the server to answer, and to answer `question`: a cluster's node takes
+        connections before it has a quorum. Raises Unavailable when it does not."""
         deadline = clock() + timeout
         while True:
             try:
-                return self.connect()
+                self.connect()
+                if question is not None:
+                    self.execute(question)
+                return
             except Unavailable:
                 if clock() >= deadline:
                     raise

@@ -9,6 +9,10 @@ ANY_HOST, LOCALHOST = "%", "localhost"
 _BY_HASH = {"mariadb": "IDENTIFIED BY PASSWORD %s", "mysql": "IDENTIFIED WITH caching_sha2_password AS %s"}
 
 
+_SERVES = "EXISTS (SELECT 1 FROM mysql.user)"
+"""Always true, and an error (1047) on a cluster's node without a quorum, which would answer from old memory else."""
+
+
 @dataclass(frozen=True)
 class Statement:
     """SQL text with %s in place of values, and the values. secret: it carries a credential."""
@@ -174,7 +178,7 @@ def contents(database: str) -> Statement:
 
 def database_exists(name: str) -> Statement:
     """One row where the database exists. The comparison is the server's own, so its case rule holds."""
-    return Statement("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (name,))
+    return Statement(f"SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s AND {_SERVES}", (name,))  # noqa: S608
 
 
 def partial_revokes() -> Statement:
@@ -185,7 +189,7 @@ def partial_revokes() -> Statement:
 def databases() -> Statement:
     """The names of all databases but the server's own."""
     return Statement(
-        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN "
+        f"SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE {_SERVES} AND LOWER(SCHEMA_NAME) NOT IN "  # noqa: S608
         "('mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo')"
     )
 
@@ -212,6 +216,30 @@ def replica_status(engine: str, name: str) -> Statement:
     if engine == "mysql":
         return Statement("SHOW REPLICA STATUS FOR CHANNEL %s", (name,))
     return Statement("SHOW REPLICA %s STATUS", (name,)) if name else Statement("SHOW REPLICA STATUS")
+
+
+def serves() -> Statement:
+    """One row, on a server that serves: a cluster's node without a quorum takes connections and answers with 1047."""
+    return Statement(f"SELECT {_SERVES}")
+
+
+def create_missing_database(name: str, charset: str, collation: str | None) -> Statement:
+    """CREATE DATABASE IF NOT EXISTS, for a cluster, where an error on one node is one in the log of every node."""
+    made = create_database(name, charset, collation)
+    return Statement(made.text.replace("CREATE DATABASE", "CREATE DATABASE IF NOT EXISTS", 1), made.values)
+
+
+def warnings() -> Statement:
+    """One row (level, code, text) per warning of the statement before."""
+    return Statement("SHOW WARNINGS")
+
+
+def cluster_status() -> Statement:
+    """Rows (name, value) that say what a cluster's node is."""
+    return Statement(
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_cluster_state_uuid', "
+        "'wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_ready')"
+    )
 
 
 def uptime() -> Statement:

@@ -36,7 +36,8 @@ class ServerWatch:
 
     initialised says whether this start's accounts have been made: no server is ready before. `reason` says why it is
     not ready. `note` is told the reason whenever a server that was ready is down. `databases` is their number while
-    `counting` is set, None while it is unknown. Only `tags`, and reading `databases`, is for other threads, too.
+    `counting` is set, None while it is unknown. check raises DbHandlerError while the server must not serve. Only
+    `tags`, and reading `databases`, is for other threads, too.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class ServerWatch:
         clock: Callable[[], float] = time.monotonic,
         note: Callable[[str], None] | None = None,
         counting: bool = False,
+        check: Callable[[], None] | None = None,
     ) -> None:
+        self._check = check
         self._server, self.engine, self._initialised, self._clock = server, engine, initialised, clock
         self._note, self._counting = note, counting
         self._next_look = self._next_count = 0.0
@@ -94,6 +97,8 @@ class ServerWatch:
 
     def _ask(self) -> str:
         try:
+            if self._check:
+                self._check()
             [(version, port)] = self._server.execute(sql.server_facts())
         except DbHandlerError as error:
             self.reason = str(error)

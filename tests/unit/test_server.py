@@ -149,7 +149,7 @@ def test_a_defect_of_ours_is_no_error_of_the_servers(driver: Driver, server: Ser
 def test_it_waits_until_the_server_answers(driver: Driver, server: Server, clock: Clock) -> None:
     away = pymysql.err.OperationalError(2002, "no socket")
     driver.refusals = [away, away, None]
-    server.wait_until_ready(60, clock, clock.advance)
+    server.wait_until_ready(60, clock=clock, sleep=clock.advance)
     assert len(driver.connects) == 3
 
 
@@ -157,19 +157,19 @@ def test_it_waits_no_longer_than_told(driver: Driver, server: Server, clock: Clo
     driver.refusals = [pymysql.err.OperationalError(2002, "no socket")] * 10_000
     began = clock()
     with pytest.raises(Unavailable):
-        server.wait_until_ready(60, clock, clock.advance)
+        server.wait_until_ready(60, clock=clock, sleep=clock.advance)
     assert 60 <= clock() - began < 61
 
 
 def test_a_server_that_refuses_a_password_is_not_waited_for(driver: Driver, clock: Clock) -> None:
     driver.refusals = [pymysql.err.OperationalError(1045, "Access denied")]
     with pytest.raises(ServerError):
-        Server("/socket", "clerk", "a password").wait_until_ready(60, clock, clock.advance)
+        Server("/socket", "clerk", "a password").wait_until_ready(60, clock=clock, sleep=clock.advance)
 
 
 def test_our_own_account_refused_is_a_fault_that_passes(driver: Driver, clock: Clock) -> None:
     driver.refusals = [pymysql.err.OperationalError(1698, "Access denied")]
-    Server("/run/mysqld.sock", "mysql", refusal_passes=True).wait_until_ready(60, clock, clock.advance)
+    Server("/run/mysqld.sock", "mysql", refusal_passes=True).wait_until_ready(60, clock=clock, sleep=clock.advance)
     assert len(driver.connects) == 2
 
 

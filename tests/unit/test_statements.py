@@ -29,7 +29,8 @@ SHAPES = [
         rf"CREATE DATABASE {NAME} CHARACTER SET {VALUE}(?: COLLATE {VALUE})?",
         rf"CREATE USER IF NOT EXISTS {VALUE}@{VALUE} IDENTIFIED BY {VALUE}",
         rf"GRANT ALL PRIVILEGES ON {NAME}\.\* TO {VALUE}@{VALUE}",
-        rf"SELECT 1 FROM information_schema\.SCHEMATA WHERE SCHEMA_NAME = {VALUE}",
+        rf"SELECT 1 FROM information_schema\.SCHEMATA WHERE SCHEMA_NAME = {VALUE} "
+        r"AND EXISTS \(SELECT 1 FROM mysql\.user\)",
         rf"SELECT Host FROM mysql\.user WHERE User = {VALUE}",
         r"SHOW GLOBAL VARIABLES LIKE 'partial_revokes'",
     )

@@ -1,0 +1,145 @@
+"""dbhandler-cluster: what the operator of a Galera cluster sees, and the way out of a total outage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dbhandler.cluster_decision import decide
+from dbhandler.cluster_node import DATA, WAITING, Node, decode, nodes_of
+from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore
+from dbhandler.config import Config
+from dbhandler.errors import DbHandlerError, Denied, InvalidRequest
+from dbhandler.gossip import connect
+from dbhandler.log import shown
+
+USAGE = """usage: dbhandler-cluster status
+       dbhandler-cluster bootstrap NODE [--i-accept-data-loss]
+
+status     shows the nodes of this cluster, their positions, and what this node waits for.
+bootstrap  lets NODE begin the cluster with what it holds; to be run in the container of NODE while no node serves.
+           It is refused where another node is ahead of NODE, or may be. With --i-accept-data-loss it is done all
+           the same: NODE begins a new history, and no node that holds the old one joins it any more, until its
+           data volume has been emptied.
+
+exit status: 0 done, 64 wrong usage, 69 no Serf agent answers, 70 failed, 77 refused
+"""
+EX_USAGE, EX_UNAVAILABLE, EX_SOFTWARE, EX_NOPERM = 64, 69, 70, 77
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The cluster as one of its nodes sees it now."""
+
+    name: str
+    size: int
+    me: Node
+    others: Sequence[Node]
+    reason: str
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        return 0
+    try:
+        config = Config.from_environ(os.environ if environ is None else environ)
+        if config.cluster is None:
+            raise InvalidRequest("this server is in no cluster (DBHANDLER_CLUSTER)")
+        _run(argv, config, ClusterStore(config.state_dir, config.run_dir))
+    except InvalidRequest as error:
+        print(f"dbhandler-cluster: {error} (--help tells more)", file=sys.stderr)
+        return EX_USAGE
+    except Denied as error:
+        print(f"dbhandler-cluster: {error}", file=sys.stderr)
+        return EX_NOPERM
+    except (DbHandlerError, OSError) as error:
+        print(f"dbhandler-cluster: {error}", file=sys.stderr)
+        return EX_UNAVAILABLE if isinstance(error, DbHandlerError) else EX_SOFTWARE
+    return 0
+
+
+def _run(argv: Sequence[str], config: Config, store: ClusterStore) -> None:
+    if argv == ["status"]:
+        print("\n".join(report(see(config, store))))
+    elif len(argv) in (2, 3) and argv[0] == "bootstrap" and set(argv[2:]) <= {"--i-accept-data-loss"}:
+        sight = see(config, store)
+        order = order_for(sight, argv[1], accept_loss=len(argv) == 3)
+        store.give_order(order)
+        print(f"{sight.me.name} begins the cluster {sight.name} with what it holds")
+    else:
+        raise InvalidRequest(f"no such command: {shown(' '.join(argv))}")
+
+
+def see(config: Config, store: ClusterStore) -> Sight:
+    """Asks the local Serf agent. Raises DbHandlerError."""
+    assert config.cluster is not None  # noqa: S101
+    with connect(config.serf) as serf:
+        own, nodes = serf.self_name(), nodes_of(serf.members(), config.cluster.name)
+    published = store.published()
+    me = next((node for node in nodes if node.name == own), None)
+    if me is None:
+        raise DbHandlerError("this node has not said yet what it holds")
+    if me.mode == WAITING and published and (fresh := decode(published.tag)):
+        me = replace(fresh, name=me.name, host=me.host)
+    others = [node for node in nodes if node.name != own]
+    return Sight(config.cluster.name, config.cluster.size, me, others, _reason(config.cluster.size, me, others))
+
+
+def _reason(size: int, me: Node, others: Sequence[Node]) -> str:
+    return decide(me, others, size).reason if me.mode == WAITING else f"this node is {me.mode}"
+
+
+def report(sight: Sight) -> list[str]:
+    """The lines of `status`."""
+    rows: list[tuple[str, ...]] = [("NODE", "ADDRESS", "IDENTITY", "STATE", "HOLDS", "POSITION")]
+    rows += [_row(node) for node in sorted([sight.me, *sight.others], key=lambda node: node.name)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [f"cluster {sight.name}, begun by {sight.size} empty nodes", *lines, f"{sight.me.name}: {sight.reason}"]
+
+
+def _row(node: Node) -> tuple[str, ...]:
+    # The position of a server that runs moves on all the time; that of one that waits is what counts in an outage.
+    position = f"{node.uuid}:{node.seqno if node.mode == WAITING else '…'}" if node.holds == DATA else "-"
+    state = node.mode if node.alive else f"away (was {node.mode})"
+    return shown(node.name).strip("'"), node.host, node.id, state, node.holds, position
+
+
+def order_for(sight: Sight, name: str, accept_loss: bool) -> str:
+    """The order that lets node `name` begin. Raises InvalidRequest or Denied."""
+    me = sight.me
+    if name not in (me.name, me.id):
+        raise InvalidRequest(f"this is {shown(me.name)}: run it in the container of {shown(name)}")
+    if serving := [node.name for node in sight.others if node.serves]:
+        raise Denied(f"the cluster serves, at {', '.join(map(shown, serving))}: there is nothing to begin")
+    if me.mode != WAITING:
+        raise Denied(f"{shown(me.name)} does not wait, it is {me.mode}")
+    if accept_loss:
+        return LOSS_ORDER
+    if risk := _risk(me, sight.others):
+        raise Denied(f"{risk}; --i-accept-data-loss begins all the same")
+    return BEGIN_ORDER
+
+
+def _risk(me: Node, others: Sequence[Node]) -> str | None:
+    """Why another node may hold more than this one, None where none can."""
+    ahead = [node for node in others if node.holds == DATA and (node.uuid != me.uuid or node.seqno > me.seqno)]
+    if ahead:
+        return f"{_names(ahead)} may hold more than {shown(me.name)}"
+    if unheard := [node for node in others if not node.alive or node.mode != WAITING]:
+        return f"it is not known what {_names(unheard)} holds"
+    seen = {me.id, *(node.id for node in others)}
+    if missing := sorted(frozenset().union(me.view, *(node.view for node in others)) - seen):
+        return f"{', '.join(missing)} served in this cluster and is not there"
+    if me.holds == DATA and not me.view:
+        return f"it is not known with whom {shown(me.name)} served last"
+    return None
+
+
+def _names(nodes: Sequence[Node]) -> str:
+    return ", ".join(shown(node.name) for node in nodes)

@@ -1,0 +1,131 @@
+"""What a data directory holds, as Galera sees it: nothing, a position in a cluster's history, or foreign data."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbhandler import files, template, tls
+from dbhandler.cluster_node import DATA, EMPTY, FOREIGN
+from dbhandler.data_dir import MARKER, held_by_server
+from dbhandler.errors import DbHandlerError
+
+logger = logging.getLogger(__name__)
+
+STATE_FILE = "grastate.dat"
+NO_POSITION = "# GALERA saved state\nversion: 2.1\nuuid:    00000000-0000-0000-0000-000000000000\nseqno:   -1\n"
+"""Galera's own way to say that the data around it are worth nothing."""
+
+RECOVERY_TIMEOUT = 3600.0
+"""Seconds. InnoDB may have much to recover; nobody is served meanwhile in any case."""
+
+_LINE = re.compile(r"^(\w+):\s*(\S+)\s*$", re.MULTILINE)
+_RECOVERED = re.compile(r"WSREP: Recovered position:? ([0-9a-f-]{36}):(-?\d+)")
+_NO_UUID = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a cluster's history. seqno is -1 where it is not known, last says that this node was the last one of
+    its cluster to stop, by Galera's own account."""
+
+    holds: str
+    uuid: str = ""
+    seqno: int = -1
+    last: bool = False
+
+
+class DataDir:
+    """The data directory `path`. recover runs the server so that it tells its recovered position, and returns what it
+    printed."""
+
+    def __init__(self, path: Path, engine: str, archive: Path, recover: Callable[[], str]) -> None:
+        self._path, self._engine, self._archive, self._recover = path, engine, archive, recover
+
+    def position(self) -> Position:
+        """Where this node is, recovering what a crash has left. Raises DbHandlerError or OSError."""
+        saved = self._saved() if not (self._path / MARKER).exists() else (_NO_UUID, -1, False)
+        if saved is None:
+            return Position(FOREIGN if self._has_server_data() else EMPTY)
+        uuid, seqno, last = saved
+        if uuid == _NO_UUID:
+            return Position(EMPTY)
+        return Position(DATA, uuid, seqno if seqno >= 0 else self._recovered(uuid), last)
+
+    def prepare_to_begin(self, holds: str, new_history: bool = False) -> None:
+        """Makes the directory fit for a server that begins a cluster: fills an empty one from the template, and lets
+        Galera begin with data. new_history: begin a history of its own, which nobody takes for the former one."""
+        if holds == EMPTY:
+            self._fill()
+        elif holds == DATA:
+            self._allow_to_begin(new_history)
+        tls.ensure_keys(self._engine, self._path)
+
+    def prepare_to_join(self) -> None:
+        """Makes what the server needs that no other node sends. Raises DbHandlerError."""
+        tls.ensure_keys(self._engine, self._path)
+
+    def _saved(self) -> tuple[str, int, bool] | None:
+        """UUID, seqno and safe_to_bootstrap of the state file; the zero UUID for one that says nothing, None where
+        there is none."""
+        try:
+            values = dict(_LINE.findall((self._path / STATE_FILE).read_text(errors="replace")))
+        except FileNotFoundError:
+            return None
+        try:
+            return values["uuid"], int(values["seqno"]), values.get("safe_to_bootstrap") == "1"
+        except (KeyError, ValueError):
+            return _NO_UUID, -1, False
+
+    def _has_server_data(self) -> bool:
+        return held_by_server(self._path)
+
+    def _recovered(self, uuid: str) -> int:
+        logger.info("recovering the position in the cluster's history: the server was not stopped in order")
+        found = _RECOVERED.findall(self._recover())
+        if not found:
+            raise DbHandlerError("the server does not tell its recovered position: its lines above say why")
+        recovered, seqno = found[-1]
+        return int(seqno) if recovered == uuid else -1
+
+    def _fill(self) -> None:
+        # Whatever a broken transfer has left goes; the marker says so, also to the next run if this one is killed.
+        template.fill(self._path, self._archive)
+        # Until Galera has begun, these are no data yet: without this they would pass for those of a server outside
+        # any cluster.
+        files.write_private(self._path / STATE_FILE, NO_POSITION)
+        template.finish(self._path)
+
+    def _allow_to_begin(self, new_history: bool) -> None:
+        state = self._path / STATE_FILE
+        if new_history:
+            state.replace(state.with_suffix(".before"))
+            return
+        text = state.read_text(errors="replace")
+        kept = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("safe_to_bootstrap"))
+        files.write_private(state, kept + "safe_to_bootstrap: 1\n")
+
+
+def recovery(command: Sequence[str], provider: str) -> Callable[[], str]:
+    """Runs the server's command line so that it recovers its position and ends; returns what it printed."""
+    # It connects to nobody then, but insists on an address.
+    address = ("--wsrep-cluster-address=gcomm://127.0.0.1", "--wsrep-sst-method=mariabackup")
+    options = ("--wsrep-on=ON", f"--wsrep-provider={provider}", *address, "--binlog-format=ROW", "--wsrep-recover")
+
+    def run() -> str:
+        try:
+            done = subprocess.run(
+                [*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, errors="replace", timeout=RECOVERY_TIMEOUT,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            raise DbHandlerError(f"{command[0]} --wsrep-recover: {type(error).__name__}") from error
+        if done.returncode or not _RECOVERED.search(done.stdout):
+            print(done.stdout, end="", flush=True)
+        return done.stdout
+
+    return run

@@ -1,0 +1,157 @@
+"""What the agent of a cluster's node knows of it: may the server serve, and what stands in the tag `galera`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from dbhandler import sql
+from dbhandler.cluster_decision import stranded
+from dbhandler.cluster_node import (
+    BEGINNING,
+    CLUSTER_TAG,
+    DATA,
+    DONOR,
+    JOINING,
+    NODE_TAG,
+    NONPRIMARY,
+    SYNCED,
+    UNKNOWN,
+    Node,
+    encode,
+    nodes_of,
+)
+from dbhandler.cluster_store import ClusterStore, Published
+from dbhandler.config import Config
+from dbhandler.errors import DbHandlerError, Unavailable
+from dbhandler.serf import Member
+from dbhandler.server import Server
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 10.0
+"""Seconds for which a server without a quorum may find one by itself."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the server says of its place in the cluster."""
+
+    mode: str
+    uuid: str
+    size: int
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[object, ...]]) -> Status:
+        """From the rows of sql.cluster_status. No rows: the server is in no cluster, or not yet."""
+        values = {str(name).lower(): str(value) for name, value in rows}
+        state, primary = values.get("wsrep_local_state_comment"), values.get("wsrep_cluster_status") == "Primary"
+        serving = {"Synced": SYNCED, "Donor/Desynced": DONOR}.get(state or "", JOINING)
+        ready = values.get("wsrep_ready") == "ON"
+        mode = NONPRIMARY if not primary else serving if ready else JOINING
+        return cls(mode, values.get("wsrep_cluster_state_uuid", ""), int(values.get("wsrep_cluster_size") or 0))
+
+
+class ClusterWatch:
+    """Looks at a node's server. members are the Serf cluster's, own_name says which one is this node, end_server ends
+    the server, which supervisord starts again.
+
+    Only `tags` may be called from another thread.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        server: Server,
+        initialised: Callable[[], bool],
+        store: ClusterStore,
+        members: Callable[[], Sequence[Member]],
+        end_server: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cluster, self._server, self._initialised, self._store = cluster, server, initialised, store
+        self._members, self._end_server, self._clock = members, end_server, clock
+        self._id = store.identity()
+        self._node: Node | None = None
+        self._outdated: Published | None = None
+        self._alone_since: float | None = None
+        self._reason = ""
+
+    def check(self) -> None:
+        """Raises Unavailable, with the reason, while the server must not serve."""
+        try:
+            status = Status.of(self._server.execute(sql.cluster_status()))
+        except DbHandlerError:
+            self._alone_since = None
+            if self._node:
+                # It held data a moment ago. What its start program says counts as soon as it says something new.
+                self._node = replace(self._node, mode=JOINING, seqno=-1)
+            raise
+        mode = self._usable(status.mode)
+        self._node, self._outdated = Node(self._id, mode, DATA, uuid=status.uuid, seqno=0), self._store.published()
+        reason = self._obstacle(mode, status)
+        if reason != self._reason:
+            logger.info("cluster %s: %s", self._cluster, reason or f"this node serves, one of {status.size}")
+            self._reason = reason
+        if reason:
+            raise Unavailable(reason)
+
+    def tags(self) -> Mapping[str, str]:
+        """The tags `cluster` and `galera`, as true as can be known now."""
+        node, published = self._node, self._store.published()
+        if published and published != self._outdated:
+            return {CLUSTER_TAG: self._cluster, NODE_TAG: published.tag}
+        return {CLUSTER_TAG: self._cluster, NODE_TAG: encode(node) if node else UNKNOWN}
+
+    def _usable(self, mode: str) -> str:
+        """A server without its accounts has not begun yet: whoever joined now would make others."""
+        return BEGINNING if mode in (SYNCED, DONOR) and not self._initialised() else mode
+
+    def _obstacle(self, mode: str, status: Status) -> str:
+        if mode != NONPRIMARY:
+            self._alone_since = None
+        if mode == NONPRIMARY:
+            self._look_for_a_way_out()
+            return f"this node has no quorum, with {status.size} in its component: it serves nobody"
+        if mode == DONOR and any(node.mode == SYNCED for node in self._others() if node.alive):
+            return "this node sends its data to another one: others serve meanwhile"
+        return "" if mode in (SYNCED, DONOR, BEGINNING) else "this node is joining"
+
+    def _look_for_a_way_out(self) -> None:
+        if self._alone_since is None:
+            self._alone_since = self._clock()
+        if self._clock() - self._alone_since < PATIENCE:
+            return
+        view = self._store.view()
+        if why := stranded(view.ids, view.uuid, self._others()):
+            logger.warning("cluster %s: %s: this node's server starts anew", self._cluster, why)
+            self._alone_since = None
+            self._end_server()
+
+    def _others(self) -> list[Node]:
+        return [node for node in nodes_of(self._members(), self._cluster) if node.id != self._id]
+
+
+def cluster_watch(config: Config, server: Server, members: Callable[[], Sequence[Member]]) -> ClusterWatch | None:
+    """The watch of this node, None for a server that is in no cluster."""
+    if config.cluster is None:
+        return None
+    store = ClusterStore(config.state_dir, config.run_dir)
+    pid_file = config.socket.with_suffix(".pid")
+    return ClusterWatch(
+        config.cluster.name, server, config.ready_file.exists, store, members, partial(end_by_pid_file, pid_file)
+    )
+
+
+def end_by_pid_file(path: Path) -> None:
+    """Asks the process that a pid file names to end; a file that is gone is as good."""
+    try:
+        os.kill(int(path.read_text()), signal.SIGTERM)
+    except (OSError, ValueError) as error:
+        logger.warning("the server cannot be asked to end: %s", error)
