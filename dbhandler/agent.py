@@ -185,7 +185,7 @@ def _worker(config: Config, server: Server, keys: Keys, registry: Registry, obse
     dump = dump_command(config.engine, config.socket, socket_user())
     trash = Trash(config.state_dir / "trash", dump, config.trash_days)
     return Worker(
-        Provisioner(server, config.policy, config.engine, keys, registry, event_clock),
+        Provisioner(server, config.policy, config.engine, keys, registry, event_clock, config.cluster is not None),
         Lifecycle(server, config.policy, keys, registry, trash, event_clock),
         observe=observe,
     )

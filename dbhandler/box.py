@@ -19,7 +19,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
 from dbhandler import files
-from dbhandler.errors import Denied, InvalidRequest
+from dbhandler.errors import Denied, InvalidRequest, NotForUs
 from dbhandler.log import shown
 from dbhandler.request import json_text, string
 
@@ -90,7 +90,7 @@ class Keys:
         try:
             return SealedBox(self._private).decrypt(base64.b64decode(sealed, validate=True))
         except (binascii.Error, ValueError, TypeError, CryptoError) as error:
-            raise Denied("the sealed box was not made for this server, or is damaged") from error
+            raise NotForUs("the sealed box was not made for this server, or is damaged") from error
 
     def _check_time(self, credentials: Credentials) -> None:
         if credentials.operation is None:

@@ -18,8 +18,8 @@ from dbhandler import passwords
 from dbhandler.box import LIFETIME, Credentials, seal
 from dbhandler.config import read_setting
 from dbhandler.connection import Connection
-from dbhandler.discovery import ANSWER_TIMEOUT, find_server
-from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
+from dbhandler.discovery import ANSWER_TIMEOUT, CLUSTER_TAG, find_server, hosts_of
+from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, NoAnswer, Unavailable
 from dbhandler.log import shown
 from dbhandler.request import check_name
 from dbhandler.serf import Member, Serf
@@ -147,8 +147,8 @@ class Client:
             raise InvalidRequest(f"the state file is for {shown(state.database)} as {shown(state.user)}")
         if state.next_password is not None:
             return self.rotate()
-        answer, server = self._ask("create_db", state, options)
-        return self._keep(replace(state, key=server.tags["key"]), answer)
+        answer, server, others = self._ask("create_db", state, options)
+        return self._keep(_made_by(server, state), answer, others)
 
     def rotate(self) -> Connection:
         """A new password for the account of the state file."""
@@ -156,8 +156,9 @@ class Client:
         if state.next_password is None:
             state = replace(state, next_password=passwords.generate(PASSWORD_LENGTH))
             self._file.save(state)
-        answer, _ = self._ask("rotate_db", state)
-        return self._keep(replace(state, password=str(state.next_password), next_password=None), answer)
+        answer, server, others = self._ask("rotate_db", state)
+        rotated = replace(state, password=str(state.next_password), next_password=None)
+        return self._keep(_made_by(server, rotated), answer, others)
 
     def drop(self) -> None:
         """Drops the database and forgets it."""
@@ -170,25 +171,34 @@ class Client:
             raise InvalidRequest("there is no state file of a database that was made: nothing to rotate or drop")
         return state
 
-    def _keep(self, state: State, answer: Mapping[str, object]) -> Connection:
+    def _keep(self, state: State, answer: Mapping[str, object], others: tuple[str, ...]) -> Connection:
         self._file.save(state)
         host, port = str(answer["host"]), int(str(answer["port"]))
-        return Connection(state.database, host, port, state.user, state.password)
+        return Connection(state.database, host, port, state.user, state.password, others)
 
     def _ask(
         self, query: str, state: State, options: Mapping[str, str | None] | None = None
-    ) -> tuple[Mapping[str, object], Member]:
-        """Tries until there is a decisive answer; returns it with the server that gave it."""
+    ) -> tuple[Mapping[str, object], Member, tuple[str, ...]]:
+        """Tries until there is a decisive answer; returns it with the server that gave it, and `host:port` of the
+        other nodes where that is a Galera cluster."""
+        silent: set[str] = set()
         while True:
             try:
                 with self._connect() as serf:
-                    server = find_server(serf, state.database, state.key)
-                    return ask_server(serf, server, query, state, options or {}), server
+                    server = find_server(serf, state.database, state.key, state.cluster, silent)
+                    answer = ask_server(serf, server, query, state, options or {})
+                    return answer, server, hosts_of(serf, server)
             except Unavailable as error:
                 if self._clock() + PAUSE >= self._deadline:
                     raise
                 self._progress(str(error))
+                # Another node is the next to be asked; who has been silent before may be back by now.
+                silent = set(error.nodes) if isinstance(error, NoAnswer) else set()
             self._sleep(PAUSE)
+
+
+def _made_by(server: Member, state: State) -> State:
+    return replace(state, key=server.tags["key"], cluster=server.tags.get(CLUSTER_TAG))
 
 
 def ask_server(
@@ -203,7 +213,7 @@ def ask_server(
     payload = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
     for _, answer in serf.query(query, payload, ANSWER_TIMEOUT, nodes=[server.name]):
         return _judged(server, answers.decode(answer))
-    raise TryLater(f"the server {shown(server.name)} has not answered")
+    raise NoAnswer(f"the server {shown(server.name)} has not answered", frozenset({server.name}))
 
 
 def _credentials(query: str, state: State) -> Credentials:
@@ -219,8 +229,9 @@ def _judged(server: Member, answer: Mapping[str, object]) -> Mapping[str, object
     kinds: Mapping[object, type[DbHandlerError]] = {
         "denied": Denied,
         "invalid": InvalidRequest,
-        "unavailable": TryLater,
     }
     if status in ("created", "exists", "rotated", "dropped"):
         return answer
+    if status == "unavailable":
+        raise NoAnswer(f"the server {shown(server.name)} says unavailable: {reason}", frozenset({server.name}))
     raise kinds.get(status, DbHandlerError)(f"the server {shown(server.name)} says {status}: {reason}")

@@ -11,23 +11,38 @@ from urllib.parse import quote
 
 @dataclass(frozen=True)
 class Connection:
-    """Where a database is and the account that opens it. The repr leaves the password out."""
+    """Where a database is and the account that opens it. The repr leaves the password out.
+
+    others are `host:port` of the other nodes where the server is a Galera cluster: each of them is as good.
+    """
 
     database: str
     host: str
     port: int
     user: str
     password: str
+    others: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Connection({self.user!r} on {self.host}:{self.port}/{self.database!r})"
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """`host:port` of every node, the one that answered first."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (f"{host}:{self.port}", *self.others)
+
+    @property
     def dsn(self) -> str:
         """`mysql://user:password@host:port/database`, each part percent-encoded."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
         user, password = quote(self.user, safe=""), quote(self.password, safe="")
-        return f"mysql://{user}:{password}@{host}:{self.port}/{quote(self.database, safe='')}"
+        return f"mysql://{user}:{password}@{self.hosts[0]}/{quote(self.database, safe='')}"
+
+    @property
+    def jdbc(self) -> str:
+        """The URL of MariaDB Connector/J, which tries the hosts one after another."""
+        options = f"user={quote(self.user, safe='')}&password={quote(self.password, safe='')}"
+        return f"jdbc:mariadb:sequential://{','.join(self.hosts)}/{quote(self.database, safe='')}?{options}"
 
     def variables(self, prefix: str = "DB_") -> dict[str, str]:
         """Environment variables, each name beginning with `prefix`."""
@@ -39,6 +54,8 @@ class Connection:
             "PASSWORD": self.password,
             "URL": self.dsn,
         }
+        if self.others:
+            values["HOSTS"] = ",".join(self.hosts)
         return {prefix + name: value for name, value in values.items()}
 
 
@@ -49,12 +66,19 @@ def as_env(connection: Connection, prefix: str) -> str:
 
 def as_json(connection: Connection, _prefix: str) -> str:
     """One line of JSON."""
-    return json.dumps(asdict(connection) | {"dsn": connection.dsn}, ensure_ascii=False) + "\n"
+    values = asdict(connection) | {"hosts": connection.hosts, "dsn": connection.dsn}
+    del values["others"]
+    return json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def as_dsn(connection: Connection, _prefix: str) -> str:
     """The DSN on a line."""
     return connection.dsn + "\n"
+
+
+def as_jdbc(connection: Connection, _prefix: str) -> str:
+    """The JDBC URL on a line."""
+    return connection.jdbc + "\n"
 
 
 def as_my_cnf(connection: Connection, _prefix: str) -> str:
@@ -79,6 +103,7 @@ FORMATS: Mapping[str, Callable[[Connection, str], str]] = {
     "env": as_env,
     "json": as_json,
     "dsn": as_dsn,
+    "jdbc": as_jdbc,
     "my.cnf": as_my_cnf,
 }
 """The values of --format."""

@@ -17,12 +17,27 @@ class Denied(DbHandlerError):
     """A request is well formed but not allowed to whoever made it."""
 
 
+class NotForUs(Denied):
+    """A sealed box that this server cannot open: made for another one, or damaged."""
+
+
 class Unavailable(DbHandlerError):
     """A server is away or cannot work now; asking again later is right."""
 
 
 class TryLater(Unavailable):
     """There are servers, but the one that counts cannot answer yet, or it is not certain which one counts."""
+
+
+class NoAnswer(TryLater):
+    """Nodes that were asked have not answered, for whatever reason; another node of their cluster may.
+
+    nodes are their names.
+    """
+
+    def __init__(self, message: str, nodes: frozenset[str]) -> None:
+        super().__init__(message)
+        self.nodes = nodes
 
 
 class ServerError(DbHandlerError):

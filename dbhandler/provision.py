@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dbhandler import sql
 from dbhandler.accounts import Accounts
 from dbhandler.box import Credentials, Keys
-from dbhandler.errors import Denied, InvalidRequest, ServerError
+from dbhandler.errors import Denied, InvalidRequest, NotForUs, ServerError
 from dbhandler.log import shown
 from dbhandler.policy import Policy
 from dbhandler.registry import Registry
@@ -41,7 +41,8 @@ class Outcome:
 class Provisioner:
     """Carries out requests on `server`, within `policy`; `keys` opens sealed boxes, `registry` remembers.
 
-    event_clock says where Serf's event clock stands now, or None when Serf is away.
+    event_clock says where Serf's event clock stands now, or None when Serf is away. in_cluster: other nodes with the
+    same data get the same events at the same time.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class Provisioner:
         keys: Keys,
         registry: Registry,
         event_clock: Callable[[], int | None],
+        in_cluster: bool = False,
     ) -> None:
+        self._in_cluster = in_cluster
         self._server, self._policy, self._engine = server, policy, engine
         self._keys, self._registry, self._event_clock = keys, registry, event_clock
         self._accounts = Accounts(server, policy.max_user_connections)
@@ -74,6 +77,11 @@ class Provisioner:
         try:
             self._check_not_dropped(request.database, ltime)
             outcome = self._create(request)
+        except NotForUs as error:
+            if ltime and self._in_cluster:
+                # Every node has got the event, and one of them can open the box.
+                return Outcome("left to another node", request.database)
+            return refusal(error, request.database)
         except (InvalidRequest, Denied, ServerError) as error:
             return refusal(error, request.database)
         self._registry.made(request.database)
@@ -100,6 +108,8 @@ class Provisioner:
         """True when this call made it, False when it was there."""
         self._check_quota(request.database)
         try:
+            if self._in_cluster:
+                return self._create_once(request)
             self._server.execute(sql.create_database(request.database, request.charset, request.collation))
         except ServerError as error:
             if error.errno == ER_DB_CREATE_EXISTS:
@@ -109,6 +119,13 @@ class Provisioner:
                 raise InvalidRequest(f"{rule}: {shown(wanted)}") from error
             raise
         return True
+
+    def _create_once(self, request: Request) -> bool:
+        """As _create_database, without an error where another node was faster: its log would get one, too."""
+        if self._server.execute(sql.database_exists(request.database)):
+            return False
+        self._server.execute(sql.create_missing_database(request.database, request.charset, request.collation))
+        return ER_DB_CREATE_EXISTS not in {code for _, code, _ in self._server.execute(sql.warnings())}
 
     def _check_quota(self, database: str) -> None:
         limit = self._policy.max_databases

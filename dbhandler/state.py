@@ -17,13 +17,15 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class State:
     """The account as it was chosen, before anybody was asked for it; key is the public key of the server that has it
-    (None until one said so), next_password is one whose rotation has been begun."""
+    (None until one said so), cluster the Galera cluster that it was a node of, next_password is one whose rotation has
+    been begun."""
 
     database: str
     user: str
     password: str
     key: str | None = None
     next_password: str | None = None
+    cluster: str | None = None
 
     def __repr__(self) -> str:
         return f"State({self.database!r}, {self.user!r})"

@@ -32,7 +32,7 @@ def test_json_has_all_fields_and_the_dsn() -> None:
     values = json.loads(as_json(connection, ""))
     assert values == {
         "database": "shop", "host": "db", "port": 3306, "user": "clerk", "password": "pass word 123",
-        "dsn": "mysql://clerk:pass%20word%20123@db:3306/shop",
+        "dsn": "mysql://clerk:pass%20word%20123@db:3306/shop", "hosts": ["db:3306"],
     }  # fmt: skip
 
 
