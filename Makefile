@@ -12,7 +12,7 @@ DOCKER := $(shell docker info >/dev/null 2>&1 && echo yes)
 BUILD = docker build -q -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
 	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-example fuzz bench \
+.PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-galera test-example fuzz bench \
 	image example-images compose setup clean
 
 help: ## list the targets
@@ -43,7 +43,7 @@ endif
 example-stop: compose ## remove what `make example` started, with all its data
 	@$(PYTHON) container/wordpress/example.py stop
 
-test: lint test-unit test-integration test-image test-faults test-example ## run everything: lint, unit, integration, containers, faults, the examples
+test: lint test-unit test-integration test-image test-faults test-galera test-example ## run everything: lint, unit, integration, containers, faults, cluster, examples
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
@@ -64,6 +64,15 @@ ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image ENGINE=mysql
 	@container/need serf:serf
 	$(BIN)/pytest -q -n 3 --dist loadfile tests/image
+else
+	@echo "container tests are left out: no Docker engine answers here (docker info)"
+endif
+
+test-galera: setup ## three servers, one database; DBHANDLER_GALERA=full for the long form
+ifeq ($(DOCKER),yes)
+	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory image ENGINE=galera
+	$(BIN)/pytest -q tests/galera
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif

@@ -1,0 +1,185 @@
+"""A Galera cluster of real containers, and a writer that knows which of its rows were acknowledged."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from containers import Server, Site, docker, eventually
+
+IMAGE = os.environ.get("DBHANDLER_GALERA_IMAGE", "dbhandler:galera")
+SERF_IMAGE = os.environ.get("DBHANDLER_SERF_IMAGE", "dbhandler-serf")
+PASSWORD = "the-admin-of-the-galera-tests"
+RPC_KEY = "the-rpc-key-of-the-fault-tests"
+PATIENCE = 240.0
+"""Seconds. A state transfer takes fifteen on an idle machine, and one waits for the other."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How often each fault strikes, and how far apart nodes start (seconds)."""
+
+    faults: int
+    outages: int
+    formings: int
+    apart: float
+
+
+SCALES = {
+    "short": Scale(faults=3, outages=1, formings=1, apart=3.0),
+    "full": Scale(faults=50, outages=10, formings=20, apart=60.0),
+}
+SCALE = SCALES[os.environ.get("DBHANDLER_GALERA", "short")]
+
+
+class Node(Server):
+    """One node: a container that may be replaced by another one on the same volumes."""
+
+    def __init__(self, site: Site, number: int, cluster: str, names: Sequence[str]) -> None:
+        super().__init__(names[number])
+        self._site, self._cluster, self._names = site, cluster, names
+        self._data, self._state = site.volume(), site.volume()
+        self.address = ""
+
+    def run(self, last: int, size: int = 3, image: str = IMAGE) -> None:
+        """Starts a container at that address, in place of the one before."""
+        docker("rm", "-f", self.name, check=False)
+        self.address = self._site.address(last)
+        settings = {
+            "SERF_JOIN": ",".join(self._names), "SERF_RPC_AUTH": RPC_KEY, "MYSQL_ADMIN_PASSWORD": PASSWORD,
+            "DBHANDLER_CLUSTER": self._cluster, "DBHANDLER_CLUSTER_SIZE": str(size), "DBHANDLER_ALLOW_DROP": "1",
+        }  # fmt: skip
+        options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
+        volumes = ("-v", f"{self._data}:/var/lib/mysql", "-v", f"{self._state}:/var/lib/dbhandler")
+        where = ("--ip", self.address, "--hostname", f"{self.name}-{last}")
+        self._site.run(image, options=(*options, *volumes, *where), name=self.name)
+
+    def wipe(self) -> None:
+        """Removes the container and the data volume."""
+        docker("rm", "-f", self.name, check=False)
+        docker("volume", "rm", self._data)
+        self._data = self._site.volume()
+
+    def cut(self) -> None:
+        docker("network", "disconnect", self._site.network, self.name)
+
+    def heal(self) -> None:
+        docker("network", "connect", "--ip", self.address, self._site.network, self.name)
+
+    def open(self) -> Any:
+        """An admin's connection over TCP. Raises pymysql.err.Error or OSError."""
+        return pymysql.connect(
+            host=self.address, user="admin", password=PASSWORD, autocommit=True, connect_timeout=3, read_timeout=15
+        )
+
+    def status(self, variable: str) -> str:
+        """A status variable, empty while the server does not answer."""
+        lines = self.sql(f"SHOW GLOBAL STATUS LIKE '{variable}'", check=False)
+        return lines[0].partition("\t")[2] if len(lines) == 1 else ""
+
+    @property
+    def ready(self) -> bool:
+        return self.running and self.tag("mysql") == "ready" and self.status("wsrep_local_state_comment") == "Synced"
+
+    def numbers(self, table: str) -> list[int]:
+        return [int(line) for line in self.sql(f"SELECT n FROM {table} ORDER BY n")]
+
+
+class Cluster:
+    """Three nodes of one cluster."""
+
+    _clusters = itertools.count(1)
+
+    def __init__(self, site: Site, count: int = 3, name: str = "shop") -> None:
+        names = [site.name(f"node{number}") for number in range(count)]
+        self.nodes = [Node(site, number, name, names) for number in range(count)]
+        self._addresses = itertools.count(20 * next(self._clusters))
+        self.first_logs: list[str] = []
+
+    def start(self, rng: random.Random, apart: float = 0.0) -> None:
+        """Starts all at new addresses, in any order, at most `apart` seconds between the first and the last."""
+        for node in rng.sample(self.nodes, len(self.nodes)):
+            node.run(next(self._addresses))
+            time.sleep(rng.uniform(0, apart) / len(self.nodes))
+
+    def kill(self, rng: random.Random) -> None:
+        """Kills all containers, one right after the other, in any order."""
+        docker("kill", *(node.name for node in rng.sample(self.nodes, len(self.nodes))))
+
+    def wait_ready(self) -> None:
+        eventually("all nodes to serve", lambda: all(node.ready for node in self.nodes) or self._ended(), PATIENCE, 1.0)
+        assert len({node.status("wsrep_cluster_state_uuid") for node in self.nodes}) == 1
+        self.first_logs = self.first_logs or [node.logs for node in self.nodes]
+        assert {node.status("wsrep_cluster_size") for node in self.nodes} == {str(len(self.nodes))}
+
+    def _ended(self) -> bool:
+        for node in self.nodes:
+            assert node.running, f"{node.name} has ended:\n{node.end(80)}"
+        return False
+
+    def events_log(self) -> str:
+        """What all nodes have logged, for a failure's message."""
+        lines = (line for node in self.nodes for line in node.logs.splitlines() if "[dbhandler]" in line)
+        return "\n".join(sorted(lines))
+
+
+class Writer:
+    """Writes numbers, one after another, at whatever node takes them; `acknowledged` are those that were."""
+
+    def __init__(self, cluster: Cluster, table: str) -> None:
+        self._cluster, self._table = cluster, table
+        self.acknowledged: set[int] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Writer:
+        node = self._cluster.nodes[0]
+        node.sql(f"CREATE DATABASE IF NOT EXISTS {self._table.partition('.')[0]}")
+        node.sql(f"CREATE TABLE IF NOT EXISTS {self._table} (n INT PRIMARY KEY, node VARCHAR(80))")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(120)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        numbers, nodes = itertools.count(1), itertools.cycle(self._cluster.nodes)
+        while not self._stop.is_set():
+            node = next(nodes)
+            # Whatever fails, the number is used up: a row without an answer may be there or not.
+            with suppress(pymysql.err.Error, OSError), closing(node.open()) as connection:
+                self._write(connection, numbers, node.name)
+            time.sleep(0.1)
+
+    def _write(self, connection: Any, numbers: Iterator[int], name: str) -> None:
+        cursor = connection.cursor()
+        while not self._stop.is_set():
+            number = next(numbers)
+            cursor.execute(f"INSERT INTO {self._table} VALUES (%s, %s)", (number, name))
+            self.acknowledged.add(number)
+            time.sleep(0.01)
+
+    def wait_for_more(self, count: int = 20) -> None:
+        """Waits until so many more rows have been acknowledged."""
+        before = len(self.acknowledged)
+        eventually("more rows", lambda: len(self.acknowledged) >= before + count, PATIENCE)
+
+    def check(self) -> None:
+        """Every acknowledged row is on every node, and the nodes are equal, row by row."""
+        contents = [
+            node.sql(f"SET SESSION wsrep_sync_wait = 1; SELECT n, node FROM {self._table} ORDER BY n")
+            for node in self._cluster.nodes
+        ]
+        assert contents[0] == contents[1] == contents[2]
+        there = {int(line.partition("\t")[0]) for line in contents[0]}
+        assert self.acknowledged <= there, sorted(self.acknowledged - there)[:10]

@@ -1,0 +1,63 @@
+"""No acknowledged row is lost, whatever is killed, stopped or cut off; a minority serves nobody."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from cluster import PATIENCE, SCALE, Cluster, Node, Writer
+from containers import docker, eventually
+
+
+def kill_container(node: Node, _writer: Writer) -> None:
+    docker("kill", node.name)
+    node.start()
+
+
+def kill_server(node: Node, writer: Writer) -> None:
+    node.kill("mysqld")
+    writer.wait_for_more()
+
+
+def stop_and_start(node: Node, writer: Writer) -> None:
+    node.stop()
+    writer.wait_for_more()
+    node.start()
+
+
+def cut_and_heal(node: Node, writer: Writer) -> None:
+    node.cut()
+    eventually("the loss of its quorum", lambda: node.status("wsrep_cluster_status") == "non-Primary", PATIENCE)
+    assert "1047" in " ".join(node.sql("INSERT INTO faults.numbers VALUES (-1, 'minority')", check=False))
+    eventually("the agent to see it", lambda: node.ask("status_db")["mysql"] == "down")
+    assert node.ask("create_db", "minority")["status"] == "unavailable"
+    assert node.ask("find_db", "faults")["status"] == "unavailable"
+    assert "this node has no quorum" in node.logs
+    writer.wait_for_more()
+    node.heal()
+
+
+FAULTS = [kill_server, stop_and_start, cut_and_heal, kill_container]
+
+
+def test_single_faults_under_load(cluster: Cluster, rng: random.Random) -> None:
+    with Writer(cluster, "faults.numbers") as writer:
+        for number in range(SCALE.faults):
+            writer.wait_for_more()
+            fault = FAULTS[number] if number < len(FAULTS) else rng.choice(FAULTS)
+            fault(rng.choice(cluster.nodes), writer)
+            time.sleep(1)
+            cluster.wait_ready()
+    writer.check()
+
+
+@pytest.mark.parametrize("number", range(SCALE.outages))
+def test_a_total_outage_under_load(cluster: Cluster, rng: random.Random, number: int) -> None:
+    with Writer(cluster, f"outage{number}.numbers") as writer:
+        writer.wait_for_more(rng.randrange(20, 200))
+        cluster.kill(rng)
+        cluster.start(rng, apart=5.0)
+        cluster.wait_ready()
+        writer.wait_for_more()
+    writer.check()

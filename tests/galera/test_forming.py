@@ -1,0 +1,50 @@
+"""Three empty nodes, started in any order and some time apart, form one cluster; other data stay untouched."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from cluster import SCALE, Cluster
+from containers import Site, docker, eventually
+
+
+def test_the_nodes_form_one_cluster_with_one_admin(cluster: Cluster) -> None:
+    # The logs of its first life are gone once another test has replaced the containers.
+    logs = cluster.first_logs
+    assert sum(log.count("=> Creating MySQL admin user") for log in logs) == 1
+    assert sum(log.count("beginning with the votes of") for log in logs) == 1
+    assert any("more empty nodes: " in log for log in logs)
+    assert [line for log in logs for line in log.splitlines() if "[ERROR]" in line] == []
+
+
+@pytest.mark.parametrize("number", range(SCALE.formings - 1))
+def test_whatever_the_order_and_the_time_between(site: Site, rng: random.Random, number: int) -> None:
+    made = Cluster(site)
+    try:
+        made.start(rng, apart=SCALE.apart)
+        made.wait_ready()
+        assert sum(node.logs.count("beginning with the votes of") for node in made.nodes) == 1
+    finally:
+        for node in made.nodes:
+            docker("rm", "-f", "-v", node.name)
+
+
+def test_two_clusters_in_one_serf_cluster_do_not_touch(site: Site, cluster: Cluster) -> None:
+    other = Cluster(site, count=1, name="other")
+    node = other.nodes[0]
+    node._names = [node.name, cluster.nodes[0].name]
+    node.run(200, size=1)
+    eventually("the other cluster", lambda: node.ready, 120, 1.0)
+    assert node.status("wsrep_cluster_size") == "1"
+    assert node.status("wsrep_cluster_state_uuid") != cluster.nodes[0].status("wsrep_cluster_state_uuid")
+    # Its data, under the first one's name, are refused and stay as they are.
+    node.sql("CREATE DATABASE of_the_other")
+    before = node.status("wsrep_cluster_state_uuid")
+    node._cluster = "shop"
+    node.run(201)
+    eventually("the refusal", lambda: f"it holds the data of cluster {before}" in node.logs, 120, 1.0)
+    assert "it stays untouched" in node.logs
+    assert not node.sql("SELECT 1", check=False)[0].isdigit()
+    docker("rm", "-f", node.name)
+    cluster.wait_ready()

@@ -1,0 +1,38 @@
+"""A total outage of which one node does not come back: the others wait, and the operator decides."""
+
+from __future__ import annotations
+
+from cluster import Cluster, Writer
+from containers import docker, eventually
+
+
+def test_the_way_out(cluster: Cluster) -> None:
+    first, second, third = cluster.nodes
+    with Writer(cluster, "outing.numbers") as writer:
+        writer.wait_for_more()
+    docker("kill", *(node.name for node in cluster.nodes))
+    first.start()
+    second.start()
+    eventually("both to wait for the third", lambda: all("of the last component" in n.logs for n in (first, second)))
+    ahead, behind = sorted((first, second), key=position, reverse=True)
+    assert "IDENTITY" in ahead.exec("dbhandler-cluster", "status", user="mysql")
+    refused = ahead.exec("dbhandler-cluster", "bootstrap", ahead.node, user="mysql", check=False)
+    assert "--i-accept-data-loss begins all the same" in refused
+    assert "run it in the container of" in ahead.exec("dbhandler-cluster", "bootstrap", "x", user="mysql", check=False)
+    done = ahead.exec("dbhandler-cluster", "bootstrap", ahead.node, "--i-accept-data-loss", user="mysql")
+    assert "begins the cluster" in done
+    eventually("the new history", lambda: ahead.ready)
+    # What holds the old history stays as it is: only its owner may throw it away.
+    eventually("the refusal", lambda: "it stays untouched" in behind.logs)
+    third.start()
+    eventually("the refusal of the third", lambda: "it stays untouched" in third.logs)
+    for number, node in enumerate((behind, third)):
+        node.wipe()
+        node.run(230 + number)
+    cluster.wait_ready()
+    writer.check()
+
+
+def position(node: object) -> int:
+    logs = getattr(node, "logs", "")
+    return int(logs.rpartition("WSREP: Recovered position")[2].partition("\n")[0].rpartition(":")[2] or 0)
