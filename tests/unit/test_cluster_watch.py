@@ -1,0 +1,172 @@
+"""May a node's server serve, and what do its tags say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes import Clock, RecordingServer, Rows
+
+from dbhandler import sql
+from dbhandler.cluster_node import DATA, EMPTY, JOINING, WAITING, Node, decode, encode
+from dbhandler.cluster_store import ClusterStore, View
+from dbhandler.cluster_watch import PATIENCE, ClusterWatch, end_by_pid_file
+from dbhandler.errors import Unavailable
+from dbhandler.serf import Member
+
+UUID = "4ff1e6c6-e6f9-11f1-b5d2-7aa832857484"
+
+
+def rows(state: str = "Synced", primary: str = "Primary", ready: str = "ON", size: str = "3") -> Rows:
+    return [
+        ("wsrep_local_state_comment", state),
+        ("wsrep_cluster_status", primary),
+        ("wsrep_ready", ready),
+        ("wsrep_cluster_size", size),
+        ("wsrep_cluster_state_uuid", UUID),
+    ]
+
+
+class Made:
+    """The watch under test and what it looks at."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.clock, self.server = clock, RecordingServer({sql.cluster_status(): rows()})
+        self.store = ClusterStore(folder, folder)
+        self.members: list[Member] = []
+        self.initialised, self.ended = True, 0
+        self.watch = ClusterWatch(
+            "shop", self.server, lambda: self.initialised, self.store, lambda: self.members, self._end, clock  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def _end(self) -> None:
+        self.ended += 1
+
+    def says(self, answer: Rows | Exception) -> str:
+        """Looks once; returns why the server must not serve, or nothing."""
+        self.server.replies[sql.cluster_status()] = answer
+        try:
+            self.watch.check()
+        except Unavailable as error:
+            return str(error)
+        return ""
+
+    def node(self) -> Node:
+        node = decode(self.watch.tags()["galera"])
+        assert node is not None
+        return node
+
+
+@pytest.fixture
+def made(tmp_path: Path, clock: Clock) -> Made:
+    return Made(tmp_path, clock)
+
+
+def other(mode: str, name: str = "db2", id: str = "bb") -> Member:
+    tags = {"role": "db", "cluster": "shop", "galera": f"{mode} data {UUID}:0 {id}/0 - -"}
+    return Member(name, "10.0.0.2", 7946, "alive", tags)
+
+
+def test_synced_in_a_primary_component_it_serves(made: Made) -> None:
+    assert made.says(rows()) == ""
+    assert (made.node().mode, made.node().uuid) == ("synced", UUID)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "mode"),
+    [
+        (rows(primary="non-Primary", ready="OFF", size="1"), "no quorum, with 1 in its component", "nonprimary"),
+        (rows(primary="Disconnected", ready="OFF", size="0"), "no quorum", "nonprimary"),
+        (rows(state="Joining"), "joining", "joining"),
+        (rows(ready="OFF"), "joining", "joining"),
+    ],
+)
+def test_when_it_does_not_serve(made: Made, answer: Rows, reason: str, mode: str) -> None:
+    assert reason in made.says(answer)
+    assert made.node().mode == mode
+
+
+def test_a_donor_serves_only_while_nobody_else_does(made: Made) -> None:
+    assert made.says(rows("Donor/Desynced")) == ""
+    assert made.node().mode == "donor"
+    made.members = [other("joining")]
+    assert made.says(rows("Donor/Desynced")) == ""
+    made.members = [other("synced")]
+    assert "others serve meanwhile" in made.says(rows("Donor/Desynced"))
+    assert made.node().mode == "donor"
+
+
+def test_without_its_accounts_it_only_begins(made: Made) -> None:
+    made.initialised = False
+    assert made.says(rows()) == ""
+    assert made.node().mode == "beginning"
+
+
+def test_the_reason_is_logged_once(made: Made, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        made.says(rows(primary="non-Primary", size="1"))
+    made.says(rows())
+    assert caplog.messages == [
+        "cluster shop: this node has no quorum, with 1 in its component: it serves nobody",
+        "cluster shop: this node serves, one of 3",
+    ]
+
+
+def test_before_anything_is_known_the_tag_says_so(made: Made) -> None:
+    assert made.watch.tags() == {"cluster": "shop", "galera": "unknown"}
+
+
+def test_while_the_server_does_not_run_its_start_program_speaks(made: Made) -> None:
+    made.store.publish(Node("aa", WAITING, EMPTY))
+    assert made.node().mode == WAITING
+
+
+def test_a_server_that_has_just_ended_does_not_pass_for_an_empty_one(made: Made) -> None:
+    # What was published before it started, as an empty node, is not true any more.
+    made.store.publish(Node("aa", JOINING, EMPTY))
+    made.says(rows())
+    assert "away" in made.says(Unavailable("away"))
+    assert (made.node().mode, made.node().holds, made.node().seqno) == (JOINING, DATA, -1)
+    fresh = Node("aa", WAITING, DATA, "1", UUID, 7)
+    made.store.publish(fresh)
+    assert made.watch.tags()["galera"] == encode(fresh)
+
+
+def alone(made: Made, seconds: float) -> None:
+    made.says(rows(primary="non-Primary"))
+    made.clock.advance(seconds)
+    made.says(rows(primary="non-Primary"))
+
+
+def test_a_server_that_can_have_no_quorum_starts_anew_after_a_while(made: Made) -> None:
+    made.store.save_view(View(UUID, {"bb": "db2"}))
+    made.members = [other("waiting")]
+    alone(made, PATIENCE / 2)
+    assert made.ended == 0
+    made.clock.advance(PATIENCE)
+    made.says(rows(primary="non-Primary"))
+    assert made.ended == 1
+    # It takes a while to end.
+    made.says(rows(primary="non-Primary"))
+    assert made.ended == 1
+
+
+def test_a_server_whose_peers_may_come_back_waits(made: Made) -> None:
+    made.store.save_view(View(UUID, {"bb": "db2"}))
+    made.members = [other("nonprimary")]
+    alone(made, 10 * PATIENCE)
+    assert made.ended == 0
+
+
+def test_a_quorum_in_between_begins_the_patience_anew(made: Made) -> None:
+    made.store.save_view(View(UUID, {"bb": "db2"}))
+    made.members = [other("waiting")]
+    alone(made, PATIENCE / 2)
+    made.says(rows())
+    alone(made, PATIENCE * 0.9)
+    assert made.ended == 0
+
+
+def test_a_pid_file_that_is_gone_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    end_by_pid_file(tmp_path / "mysqld.pid")
+    assert "cannot be asked to end" in caplog.text
