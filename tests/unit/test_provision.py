@@ -121,3 +121,33 @@ def test_asked_twice_for_the_same_nothing_changes(build: Build) -> None:
     provisioner.create_all((Request("a"),))
     server.replies[create("a")] = ServerError("exists", 1007)
     assert provisioner.create_all((Request("a"),)) == [Outcome("exists", "a")]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> tuple[Provisioner, RecordingServer]:
+    """A provisioner on a node of a cluster."""
+    server = RecordingServer()
+    keys, registry = Keys(tmp_path / "key"), Registry(tmp_path / "registry")
+    return Provisioner(server, Policy(), "mariadb", keys, registry, lambda: None, True), server  # type: ignore[arg-type]
+
+
+def test_a_node_creates_without_an_error_where_another_was_faster(node: tuple[Provisioner, RecordingServer]) -> None:
+    provisioner, server = node
+    missing = sql.create_missing_database("a", "utf8mb4", None)
+    assert missing.text == "CREATE DATABASE IF NOT EXISTS `a` CHARACTER SET %s"
+    assert provisioner.create_all((Request("a"),)) == [Outcome("created", "a")]
+    assert missing in server.executed
+    server.replies[sql.warnings()] = [("Note", 1007, "Can't create database 'a'; database exists")]
+    assert provisioner.create_all((Request("a"),)) == [Outcome("exists", "a")]
+    server.replies[sql.database_exists("a")] = [(1,)]
+    server.executed.clear()
+    assert provisioner.create_all((Request("a"),)) == [Outcome("exists", "a")]
+    assert missing not in server.executed
+
+
+def test_an_events_box_for_another_node_is_left_to_it(node: tuple[Provisioner, RecordingServer], build: Build) -> None:
+    request = Request("a", sealed="bm90IGZvciB1cw==")
+    assert node[0].create_all((request,), ltime=5) == [Outcome("left to another node", "a")]
+    # A query was sent to this node alone, and a plain server is the only one.
+    assert node[0].create_all((request,))[0].status == "denied"
+    assert build()[0].create_all((request,), ltime=5)[0].status == "denied"
