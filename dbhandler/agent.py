@@ -18,6 +18,7 @@ from pathlib import Path
 
 from dbhandler import log, paths
 from dbhandler.box import Keys
+from dbhandler.cluster_registry import ClusterRegistry
 from dbhandler.cluster_watch import cluster_watch
 from dbhandler.config import Config, SerfSettings, log_format, socket_user
 from dbhandler.drain import SpoolDrain
@@ -29,7 +30,7 @@ from dbhandler.membership import Membership
 from dbhandler.observe import Observe, Sources, start
 from dbhandler.provision import Provisioner
 from dbhandler.queries import Queries, Worker
-from dbhandler.registry import Registry
+from dbhandler.registry import Memory, Registry
 from dbhandler.server import Server, agent_server
 from dbhandler.spool import MAX_PAYLOAD, Spool
 from dbhandler.trash import Trash, dump_command
@@ -147,7 +148,7 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     """Wires the agent's parts together. Raises DbHandlerError or OSError."""
     server = agent_server(config)
     spool, memory = _open_spool(paths.spool_dir(environ)), _open_spool(paths.memory_spool_dir(environ))
-    keys, registry = Keys(config.state_dir / "key"), Registry(config.state_dir / "registry.sqlite")
+    keys, registry = Keys(config.state_dir / "key"), _registry(config, server)
     errors = LastError()
     logging.getLogger("dbhandler").addHandler(errors)
     counting = config.metrics is not None
@@ -180,7 +181,11 @@ def _open_spool(folder: str) -> Spool:
     return spool
 
 
-def _worker(config: Config, server: Server, keys: Keys, registry: Registry, observe: Observe) -> Worker:
+def _registry(config: Config, server: Server) -> Memory:
+    return ClusterRegistry(server) if config.cluster else Registry(config.state_dir / "registry.sqlite")
+
+
+def _worker(config: Config, server: Server, keys: Keys, registry: Memory, observe: Observe) -> Worker:
     event_clock = partial(_event_clock, config.serf)
     dump = dump_command(config.engine, config.socket, socket_user())
     trash = Trash(config.state_dir / "trash", dump, config.trash_days)

@@ -13,7 +13,7 @@ from dbhandler.errors import Denied, InvalidRequest, Unavailable
 from dbhandler.log import shown
 from dbhandler.policy import Policy
 from dbhandler.provision import Outcome
-from dbhandler.registry import Registry
+from dbhandler.registry import Memory
 from dbhandler.request import Request
 from dbhandler.server import Server
 from dbhandler.trash import Trash
@@ -32,7 +32,7 @@ class Lifecycle:
         server: Server,
         policy: Policy,
         keys: Keys,
-        registry: Registry,
+        registry: Memory,
         trash: Trash,
         event_clock: Callable[[], int | None],
     ) -> None:

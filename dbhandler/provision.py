@@ -11,7 +11,7 @@ from dbhandler.box import Credentials, Keys
 from dbhandler.errors import Denied, InvalidRequest, NotForUs, ServerError
 from dbhandler.log import shown
 from dbhandler.policy import Policy
-from dbhandler.registry import Registry
+from dbhandler.registry import Memory
 from dbhandler.request import Request
 from dbhandler.server import (
     ER_COLLATION_CHARSET_MISMATCH,
@@ -51,7 +51,7 @@ class Provisioner:
         policy: Policy,
         engine: str,
         keys: Keys,
-        registry: Registry,
+        registry: Memory,
         event_clock: Callable[[], int | None],
         in_cluster: bool = False,
     ) -> None:

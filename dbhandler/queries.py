@@ -15,7 +15,7 @@ from dbhandler.lifecycle import DROP, ROTATE, Lifecycle
 from dbhandler.observe import Observe, unobserved
 from dbhandler.outcome_log import OutcomeLog
 from dbhandler.provision import Outcome, Provisioner, refusal
-from dbhandler.registry import Registry
+from dbhandler.registry import Memory
 from dbhandler.request import Request
 from dbhandler.server import Server
 from dbhandler.spool import Spool
@@ -87,7 +87,7 @@ class Queries:
         worker: Worker,
         server: Server,
         watch: ServerWatch,
-        registry: Registry,
+        registry: Memory,
         spool: Spool,
         whereabouts: Callable[[], Mapping[str, object]],
         errors: LastError,

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Protocol
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dropped (name TEXT PRIMARY KEY, ltime INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+
+class Memory(Protocol):
+    """What a registry does, wherever it keeps it."""
+
+    def made(self, name: str) -> None: ...
+    def dropped(self, name: str, ltime: int) -> None: ...
+    def dropped_at(self, name: str) -> int | None: ...
+    def names(self) -> list[str]: ...
 
 
 class Registry:
