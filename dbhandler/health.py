@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     try:
         environ = os.environ if environ is None else environ
         config = Config.from_environ(environ)
-        _become_the_servers_user(config)
+        become_the_servers_user(config)
         reason = unready(config, environ, argv)
     except ConfigError as error:
         print(error)
@@ -193,7 +193,7 @@ _TESTS: Mapping[str, Test] = {
 }
 
 
-def _become_the_servers_user(config: Config) -> None:
+def become_the_servers_user(config: Config) -> None:
     # HEALTHCHECK runs as the container's root, whose own account at the socket may have a password.
     if config.os_user and os.geteuid() == 0:
         user = pwd.getpwnam(config.os_user)
