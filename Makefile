@@ -104,6 +104,9 @@ bench: setup image ## measure the figures of the README, side by side; FIGURES=n
 
 image: ## build dbhandler:$(ENGINE) and dbhandler-serf; ENGINE=mariadb|mysql|galera, BASE=a Debian image
 	$(BUILD) --target database -t dbhandler:$(ENGINE) .
+ifeq ($(ENGINE),galera)
+	$(BUILD) --target proxy -t dbhandler-proxy .
+endif
 ifeq ($(ENGINE),mariadb)
 	docker tag dbhandler:mariadb dbhandler:latest
 	$(BUILD) --target serf -t dbhandler-serf .

@@ -194,6 +194,7 @@ _TESTS: Mapping[str, Test] = {
 
 
 def become_the_servers_user(config: Config) -> None:
+    """Makes root of this process the user of the container's server; any other user stays what it is."""
     # HEALTHCHECK runs as the container's root, whose own account at the socket may have a password.
     if config.os_user and os.geteuid() == 0:
         user = pwd.getpwnam(config.os_user)

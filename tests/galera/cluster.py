@@ -17,6 +17,7 @@ from containers import Server, Site, docker, eventually
 
 IMAGE = os.environ.get("DBHANDLER_GALERA_IMAGE", "dbhandler:galera")
 SERF_IMAGE = os.environ.get("DBHANDLER_SERF_IMAGE", "dbhandler-serf")
+PROXY_IMAGE = os.environ.get("DBHANDLER_PROXY_IMAGE", "dbhandler-proxy")
 PASSWORD = "the-admin-of-the-galera-tests"
 RPC_KEY = "the-rpc-key-of-the-fault-tests"
 PATIENCE = 240.0
