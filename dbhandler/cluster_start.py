@@ -56,6 +56,7 @@ class Starter:
         self._connect, self._sleep = connect, sleep
         self._serf: Serf | None = None
         self._complaint = ""
+        self._untold = False
 
     def options(self) -> list[str]:
         """Waits for the decision and carries it out; returns the server's options. Raises DbHandlerError or OSError."""
@@ -115,8 +116,11 @@ class Starter:
     def _publish(self, me: Member, node: Node, reason: str) -> None:
         self._store.publish(node, reason, node.host)
         tags = {CLUSTER_TAG: self._settings.name, NODE_TAG: encode(node)}
-        if self._serf and any(me.tags.get(name) != value for name, value in tags.items()):
+        if self._serf and (self._untold or any(me.tags.get(name) != value for name, value in tags.items())):
+            # Serf may time out after it has changed the tags here, and has told nobody.
+            self._untold = True
             self._serf.set_tags(tags)
+            self._untold = False
 
     def _tell(self, decision: Decision) -> None:
         if decision.reason != self._complaint:

@@ -48,6 +48,7 @@ class Membership:
         self._peers = _load(peers_file)
         self._joined: dict[str, float] = {}
         self._next_join = 0.0
+        self._untold = False
         self._join_complaint = self._complaint = ""
         self.own: Member | None = None
         self.members: list[Member] = []
@@ -132,8 +133,11 @@ class Membership:
     def _correct_tags(self, serf: Serf) -> None:
         desired = dict(self._desired_tags())
         actual = self.own.tags if self.own else {}
-        if any(actual.get(name) != value for name, value in desired.items()):
+        if self._untold or any(actual.get(name) != value for name, value in desired.items()):
+            # Serf may time out after it has changed the tags here, and has told nobody.
+            self._untold = True
             serf.set_tags(desired)
+            self._untold = False
             self.own = replace(self.own, tags={**actual, **desired}) if self.own else None
 
     def _note_peers(self, members: list[Member]) -> None:

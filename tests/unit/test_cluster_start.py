@@ -26,6 +26,7 @@ class FakeSerf:
         self.others: list[Member] = []
         self.tags: dict[str, str] = {"role": "db"}
         self.away = 0
+        self.sets, self.untold = 0, set[int]()
 
     def connect(self) -> FakeSerf:
         return self
@@ -41,6 +42,9 @@ class FakeSerf:
 
     def set_tags(self, tags: Tags) -> None:
         self.tags |= tags
+        self.sets += 1
+        if self.sets in self.untold:
+            raise Unavailable("timeout waiting for update broadcast")
 
     def close(self) -> None:
         pass
@@ -223,3 +227,13 @@ def test_a_tag_that_is_true_is_not_set_again(build: Build) -> None:
         build.options()
     assert build.serf.tags["cluster"] == "shop"
     assert encode(build.own()) == build.serf.tags["galera"]
+
+
+def test_a_tag_that_serf_may_have_told_nobody_is_set_again(build: Build) -> None:
+    # It changes it first, waits for the gossip then, and may time out.
+    build.serf.others = [other("unknown")]
+    build.serf.untold = {1}
+    build.script = [None, None, None]
+    with pytest.raises(AssertionError):
+        build.options()
+    assert build.serf.sets == 2

@@ -25,6 +25,7 @@ class FakeSerf:
         self.away = False
         self.unreachable: set[str] = set()
         self.closed = 0
+        self.sets, self.untold = 0, set[int]()
 
     def connect(self) -> FakeSerf:
         self._answer()
@@ -55,6 +56,9 @@ class FakeSerf:
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self.tags |= tags
         self.known = [node("me", 1, tags=self.tags), *self.known[1:]]
+        self.sets += 1
+        if self.sets in self.untold:
+            raise Unavailable("timeout waiting for update broadcast")
 
     def _answer(self) -> None:
         if self.away:
@@ -282,3 +286,12 @@ def test_a_target_under_another_address_is_joined_again_after_a_while_without_hi
         serf.known = [member for member in serf.known if member.port != 2]
         clock.advance(REJOIN)
     assert [replay for _, replay in serf.joins][1:] == [False]
+
+
+def test_tags_that_serf_may_have_told_nobody_are_set_again(serf: FakeSerf, build: Build) -> None:
+    # It changes them first, waits for the gossip then, and may time out.
+    serf.untold = {1}
+    membership = build()
+    for _ in range(4):
+        membership.look()
+    assert serf.sets == 2
