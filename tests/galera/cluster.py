@@ -49,6 +49,7 @@ class Node(Server):
         self._site, self._cluster, self._names = site, cluster, names
         self._data, self._state = site.volume(), site.volume()
         self.address = ""
+        self.command: Sequence[str] = ()
 
     def run(self, last: int, size: int = 3, image: str = IMAGE) -> None:
         """Starts a container at that address, in place of the one before."""
@@ -61,7 +62,13 @@ class Node(Server):
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
         volumes = ("-v", f"{self._data}:/var/lib/mysql", "-v", f"{self._state}:/var/lib/dbhandler")
         where = ("--ip", self.address, "--hostname", f"{self.name}-{last}")
-        self._site.run(image, options=(*options, *volumes, *where), name=self.name)
+        self._site.run(image, *self.command, options=(*options, *volumes, *where), name=self.name)
+
+    def run_plain(self, last: int) -> None:
+        """Starts the same image as a server in no cluster."""
+        self.address = self._site.address(last)
+        options = ("-e", f"MYSQL_ADMIN_PASSWORD={PASSWORD}", "--ip", self.address)
+        self._site.run(IMAGE, options=options, name=self.name)
 
     def wipe(self) -> None:
         """Removes the container and the data volume."""
