@@ -100,6 +100,7 @@ fuzz: setup ## a million hostile inputs for the payload parser and the box; RUNS
 	$(BIN)/python tests/fuzz/fuzz_payload.py -runs=$(or $(RUNS),1000000) -max_len=4096
 
 bench: setup image ## measure the figures of the README, side by side; FIGURES=name … for some
+	@$(MAKE) --no-print-directory image ENGINE=galera
 	$(BIN)/python tests/bench/bench.py $(FIGURES)
 
 image: ## build dbhandler:$(ENGINE) and dbhandler-serf; ENGINE=mariadb|mysql|galera, BASE=a Debian image

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import galera
 import pymysql
 
 HERE = Path(__file__).parent
@@ -212,6 +213,29 @@ def size() -> Figure:
                   (bytes_of[0] - bytes_of[1]) / 1e6, package / 1e6, "MB", "ratio", 0.5)  # fmt: skip
 
 
+def cluster_pause() -> Figure:
+    ours, default = galera.pause_after_kill()
+    return Figure(
+        "pause of writes after a node is killed", "Galera's default time-outs", ours, default, "s", "ratio", 0.4
+    )
+
+
+def cluster_stop() -> Figure:
+    return Figure("pause of writes after an orderly stop", "–", galera.pause_after_stop(), None, "s", "plain", 0.3)
+
+
+def cluster_forming() -> Figure:
+    ours, hand = galera.forming()
+    return Figure("three empty containers → all ready", "the same by hand", ours, hand, "s", "ratio", 1.2)
+
+
+def cluster_requests() -> Figure:
+    found = galera.against_one_server()
+    print(f"inserts per second: {found['inserts']:.0f} through one node, {found['plain inserts']:.0f} at one server")
+    return Figure("answered `create_db` in a cluster", "at one plain server", found["requests"] * 1000,
+                  found["plain requests"] * 1000, "ms", "ratio", 10)  # fmt: skip
+
+
 def _ratio(name: str, compared: str, ours: list[float], other: list[float], reach: float) -> Figure:
     return Figure(name, compared, statistics.median(ours), statistics.median(other), "s", "ratio", reach)
 
@@ -247,7 +271,21 @@ def chart(figures: list[Figure]) -> str:
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
-    for function in (first_start, stop, create_process, spool_latency, request, thousand_events, crowded, memory, size)
+    for function in (
+        cluster_pause,
+        cluster_stop,
+        cluster_forming,
+        cluster_requests,
+        first_start,
+        stop,
+        create_process,
+        spool_latency,
+        request,
+        thousand_events,
+        crowded,
+        memory,
+        size,
+    )
 }
 
 

@@ -61,7 +61,8 @@ class Node(Server):
         }  # fmt: skip
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
         volumes = ("-v", f"{self._data}:/var/lib/mysql", "-v", f"{self._state}:/var/lib/dbhandler")
-        where = ("--ip", self.address, "--hostname", f"{self.name}-{last}")
+        # On some storage drivers (fuse-overlayfs) a killed container's sockets can be neither used nor removed later.
+        where = ("--ip", self.address, "--hostname", f"{self.name}-{last}", "--tmpfs", "/run")
         self._site.run(image, *self.command, options=(*options, *volumes, *where), name=self.name)
 
     def run_plain(self, last: int) -> None:
