@@ -35,7 +35,7 @@ class Scale:
 
 
 SCALES = {
-    "short": Scale(faults=3, outages=1, formings=1, apart=3.0),
+    "short": Scale(faults=2, outages=1, formings=1, apart=3.0),
     "full": Scale(faults=50, outages=10, formings=20, apart=60.0),
 }
 SCALE = SCALES[os.environ.get("DBHANDLER_GALERA", "short")]

@@ -38,7 +38,7 @@ def cut_and_heal(node: Node, writer: Writer) -> None:
     node.heal()
 
 
-FAULTS = [kill_server, stop_and_start, cut_and_heal, kill_container]
+FAULTS = [cut_and_heal, kill_container, kill_server, stop_and_start]
 
 
 def test_single_faults_under_load(cluster: Cluster, rng: random.Random) -> None:
