@@ -159,7 +159,7 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     )  # fmt: skip
     membership = Membership(
         partial(connect, config.serf),
-        lambda: {**watch.tags(), "key": keys.public, **(cluster.tags() if cluster else {})},
+        lambda: {**watch.tags(), "key": keys.public, **(cluster.tags() if cluster else {}), **advertised(config)},
         config.serf.join,
         config.state_dir / "peers.json",
     )
@@ -179,6 +179,13 @@ def _open_spool(folder: str) -> Spool:
     spool = Spool(folder)
     spool.sweep()
     return spool
+
+
+def advertised(config: Config) -> Mapping[str, str]:
+    """The tag with the address that applications are told, for whoever gets it from another node of the cluster."""
+    if config.cluster is None or config.advertise_host is None:
+        return {}
+    return {"address": f"{config.advertise_host}:{config.advertise_port or 3306}"}
 
 
 def _registry(config: Config, server: Server) -> Memory:

@@ -28,9 +28,9 @@ class Connection:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """`host:port` of every node, the one that answered first."""
+        """`host:port` of every node, the one that answered first; one only where all are behind one address."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return (f"{host}:{self.port}", *self.others)
+        return tuple(dict.fromkeys((f"{host}:{self.port}", *self.others)))
 
     @property
     def dsn(self) -> str:
@@ -54,7 +54,7 @@ class Connection:
             "PASSWORD": self.password,
             "URL": self.dsn,
         }
-        if self.others:
+        if len(self.hosts) > 1:
             values["HOSTS"] = ",".join(self.hosts)
         return {prefix + name: value for name, value in values.items()}
 

@@ -101,3 +101,14 @@ def test_several_hosts_in_the_forms_that_know_them() -> None:
     expected = "jdbc:mariadb:sequential://db1:3306,db2:3306/shop?user=clerk&password=pass%26word%20123\n"
     assert as_jdbc(connection, "") == expected
     assert "DB_HOSTS" not in Connection("shop", "db1", 3306, "clerk", "x").variables()
+
+
+def test_nodes_behind_one_address_are_one_host(keys: dict[str, Keys], tmp_path: Path, clock: Clock) -> None:
+    def reply(name: str, asked: str, request: Mapping[str, str]) -> Answer:
+        return {"status": "created", "host": "proxy", "port": 3306}
+
+    nodes = [node(name, keys) for name in "ab"]
+    advertised = [Member(n.name, n.host, n.port, n.status, {**n.tags, "address": "proxy:3306"}) for n in nodes]
+    connection = client(FakeSerf(advertised, reply), StateFile(tmp_path / "state"), clock).create("shop", None, {})
+    assert connection.hosts == ("proxy:3306",)
+    assert "DB_HOSTS" not in connection.variables()
