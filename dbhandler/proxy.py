@@ -14,8 +14,8 @@ from types import FrameType
 
 from dbhandler import log, paths
 from dbhandler.client import connect_first, default_rpc_addrs
+from dbhandler.cluster_node import nodes_of
 from dbhandler.config import cluster_name, read_setting
-from dbhandler.discovery import CLUSTER_TAG
 from dbhandler.errors import ConfigError, DbHandlerError
 from dbhandler.haproxy import SLOTS, HaProxy, Slots, configuration
 from dbhandler.log import shown
@@ -69,14 +69,14 @@ class Keeper:
 
 
 def ready_nodes(members: Sequence[Member], cluster: str) -> dict[str, tuple[str, int]]:
-    """Name -> (host, port) of the nodes of the cluster that serve now."""
-    found = {}
-    for member in members:
-        tags, port = member.tags, member.tags.get("port", "")
-        serves = tags.get(CLUSTER_TAG) == cluster and tags.get("role") == "db" and tags.get("mysql") == "ready"
-        if member.alive and serves and port.isdigit():
-            found[member.name] = (member.host, int(port))
-    return found
+    """Name -> (host, port) of the nodes of the cluster that serve, or could.
+
+    A node that sends its data to another one is not `mysql=ready` while others are; but it still takes reads and
+    writes, and to leave it would end every connection that it has.
+    """
+    ports = {member.name: member.tags.get("port", "") for member in members}
+    serving = [node for node in nodes_of(members, cluster) if node.serves]
+    return {node.name: (node.host, int(ports[node.name])) for node in serving if ports[node.name].isdigit()}
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:

@@ -18,16 +18,22 @@ A, B, C = ("10.0.0.1", 3306), ("10.0.0.2", 3306), ("10.0.0.3", 3307)
 
 
 def member(name: str, host: str = "10.0.0.1", status: str = "alive", **tags: str) -> Member:
-    full = {"role": "db", "cluster": "shop", "mysql": "ready", "port": "3306"} | tags
+    full = {"role": "db", "cluster": "shop", "port": "3306", "galera": tag(name, "synced")} | tags
     return Member(name, host, 7946, status, full)
+
+
+def tag(name: str, mode: str) -> str:
+    return f"{mode} data 4ff1e6c6-e6f9-11f1-b5d2-7aa832857484:0 {name}0/0 - -"
 
 
 def test_only_ready_nodes_of_this_cluster() -> None:
     members = [
-        member("a"), member("b", mysql="down"), member("c", cluster="other"), member("d", status="failed"),
-        member("e", role="web"), member("f", port="x"), member("g", host="10.0.0.7", port="3307"),
+        member("a"), member("b", galera=tag("b", "nonprimary")), member("c", cluster="other"),
+        member("d", status="failed"), member("e", role="web"), member("f", port="x"), member("0", galera="garbage"),
+        member("1", host="10.0.0.7", port="3307", mysql="down", galera=tag("1", "donor")),
     ]  # fmt: skip
-    assert ready_nodes(members, "shop") == {"a": ("10.0.0.1", 3306), "g": ("10.0.0.7", 3307)}
+    # A donor still takes reads and writes, and to leave it would end its connections.
+    assert ready_nodes(members, "shop") == {"a": ("10.0.0.1", 3306), "1": ("10.0.0.7", 3307)}
 
 
 def test_a_node_that_comes_back_is_put_behind_the_others() -> None:
