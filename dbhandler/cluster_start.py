@@ -36,7 +36,7 @@ PROVIDER_OPTIONS = (
     "pc.recovery=no;pc.wait_prim_timeout=PT10S;"
     # A node that is gone stops the writes of the others until they give it up: when all of them miss it for the
     # suspect time-out, or one of them for the inactive one.
-    "evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1.5S;evs.inactive_timeout=PT8S"
+    "evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1.2S;evs.inactive_timeout=PT8S"
 )
 EX_USAGE, EX_TEMPFAIL = 64, 75
 
