@@ -9,7 +9,7 @@ REVISION := $(shell git rev-parse --short HEAD 2>/dev/null)
 VENV := .venv
 BIN := $(VENV)/bin
 DOCKER := $(shell docker info >/dev/null 2>&1 && echo yes)
-BUILD = docker build -q -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
+BUILD_OPTIONS = -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
 	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
 .PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-galera test-example fuzz bench \
@@ -43,7 +43,7 @@ endif
 example-stop: compose ## remove what `make example` started, with all its data
 	@$(PYTHON) container/wordpress/example.py stop
 
-test: lint test-unit test-integration test-image test-faults test-galera test-example ## run everything: lint, unit, integration, containers, faults, cluster, examples
+test: lint test-unit test-integration test-image test-faults test-example ## run everything: lint, unit, integration, containers, faults, examples
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
@@ -104,18 +104,18 @@ bench: setup image ## measure the figures of the README, side by side; FIGURES=n
 	$(BIN)/python tests/bench/bench.py $(FIGURES)
 
 image: ## build dbhandler:$(ENGINE) and dbhandler-serf; ENGINE=mariadb|mysql|galera, BASE=a Debian image
-	$(BUILD) --target database -t dbhandler:$(ENGINE) .
+	@container/build dbhandler:$(ENGINE) $(BUILD_OPTIONS) --target database .
 ifeq ($(ENGINE),galera)
-	$(BUILD) --target proxy -t dbhandler-proxy .
+	@container/build dbhandler-proxy $(BUILD_OPTIONS) --target proxy .
 endif
 ifeq ($(ENGINE),mariadb)
-	docker tag dbhandler:mariadb dbhandler:latest
-	$(BUILD) --target serf -t dbhandler-serf .
+	@docker tag dbhandler:mariadb dbhandler:latest
+	@container/build dbhandler-serf $(BUILD_OPTIONS) --target serf .
 endif
 
 example-images:
-	docker build -q -f container/wordpress/Dockerfile --build-arg BASE=$(BASE) -t dbhandler-wordpress container/wordpress
-	docker build -q -t dbhandler-application container/example
+	@container/build dbhandler-wordpress -f container/wordpress/Dockerfile --build-arg BASE=$(BASE) container/wordpress
+	@container/build dbhandler-application container/example
 
 compose:
 	@docker compose version >/dev/null 2>&1 || container/need docker-compose:docker-compose

@@ -22,7 +22,7 @@ import os
 status = {function}()
 sys.stdout.flush()
 os._exit(status)"""
-HANDLERS = ("dbhandler-create", "dbhandler-query")
+HANDLERS = ("dbhandler-create", "dbhandler-query", "dbhandler-cluster-notify")
 
 
 def main(staged: str, site: str, bin: str) -> None:

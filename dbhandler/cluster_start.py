@@ -20,7 +20,7 @@ from dbhandler.cluster_decision import BEGIN, JOIN, REFUSE, WAIT, Decision, deci
 from dbhandler.cluster_node import BEGINNING, CLUSTER_TAG, DATA, JOINING, NODE_TAG, WAITING, Node, encode, nodes_of
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore
 from dbhandler.cluster_volume import PROVIDER
-from dbhandler.config import ClusterSettings, Config
+from dbhandler.config import ClusterSettings, Config, log_format
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.gossip import connect
 from dbhandler.log import shown
@@ -184,7 +184,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     """Entry point; replaces this process by the server, and returns a status only on failure."""
     command = list(sys.argv[1:] if argv is None else argv)
     environ = os.environ if environ is None else environ
-    log.configure()
+    log.configure(log_format(environ))
     if not command or command[0].startswith("-"):
         print(USAGE, end="", file=sys.stderr)
         return EX_USAGE

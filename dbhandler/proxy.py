@@ -15,7 +15,7 @@ from types import FrameType
 from dbhandler import log, paths
 from dbhandler.client import connect_first, default_rpc_addrs
 from dbhandler.cluster_node import nodes_of
-from dbhandler.config import cluster_name, read_setting
+from dbhandler.config import cluster_name, log_format, read_setting
 from dbhandler.errors import ConfigError, DbHandlerError
 from dbhandler.haproxy import SLOTS, HaProxy, Slots, configuration
 from dbhandler.log import shown
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     """Entry point; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     environ = os.environ if environ is None else environ
-    log.configure()
+    log.configure(log_format(environ))
     if argv:
         print(USAGE, end="", file=sys.stdout if argv in (["-h"], ["--help"]) else sys.stderr)
         return 0 if argv in (["-h"], ["--help"]) else EX_USAGE
