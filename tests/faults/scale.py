@@ -27,7 +27,16 @@ SCALES = {
         kills=5, burst=200, own=200, paced=200, disk_full=3, cut_off=15, spool=2_000, lock=6, flood=400, adapts=True
     ),
     "full": Scale(
-        kills=50, burst=500, own=1_000, paced=2_000, disk_full=10, cut_off=60, spool=10_000, lock=30, flood=2_000
+        kills=50,
+        burst=500,
+        own=1_000,
+        paced=2_000,
+        disk_full=10,
+        cut_off=60,
+        spool=10_000,
+        lock=30,
+        flood=2_000,
+        adapts=False,
     ),
 }
 
