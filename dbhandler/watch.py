@@ -80,7 +80,9 @@ class ServerWatch:
             return
         state = self._ask()
         if state != self.state:
-            logger.info("the database server is %s", state)
+            # The end of a start is dbhandler-admin's to tell, as the last line of it.
+            if self.state != STARTING:
+                logger.info("the database server is %s", state)
             self.state = state
             if state == DOWN and self._note:
                 self._note(self.reason or "")

@@ -289,7 +289,8 @@ def test_the_log_says_ready_at_the_end_of_the_start(site: Site, engine: str) -> 
     server = site.database(engine).wait_healthy()
     lines = [line for line in server.logs.splitlines() if "[dbhandler]: " in line or "ready for connections" in line]
     ready = [number for number, line in enumerate(lines) if "ready for connections" in line]
-    assert len(ready) == 2 and lines[ready[-1]].endswith("[Note] [dbhandler]: ready for connections")
+    assert len(ready) == 2 and ready[-1] == len(lines) - 1
+    assert lines[-1].endswith("[Note] [dbhandler]: ready for connections")
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00 \[(Note|Warn|ERROR)\] \[dbhandler\]: ", line)
                for line in lines if "[dbhandler]: " in line)  # fmt: skip
     site.forget(server)
