@@ -157,7 +157,8 @@ def test_events_wait_while_the_server_is_away(cluster: Cluster) -> None:
     assert server.run("dbhandler-health").returncode == 1
     eventually("the tag to tell", lambda: server.tags().get("mysql") == "down")
     cluster.fire(*wanted)
-    eventually("ten events to wait", lambda: server.query("status_db", b"")["spool"] == len(wanted))
+    # More may wait: after a restart of Serf old events are delivered again.
+    eventually("ten events to wait", lambda: server.query("status_db", b"")["spool"] >= len(wanted))
     assert server.query("create_db", "asked")["status"] == "unavailable"
     server.supervisorctl("start", "dbhandler:mysqld")
     server.wait_healthy()
