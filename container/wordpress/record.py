@@ -3,7 +3,7 @@
 
 usage: record.py PICTURE.svg COMMAND ...
 
-The README's: container/wordpress/record.py container/wordpress/pictures/recording.svg container/wordpress/example.py up
+The README's: container/wordpress/record.py container/wordpress/pictures/recording.svg make example
 """
 
 from __future__ import annotations
