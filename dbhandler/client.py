@@ -16,9 +16,10 @@ from pathlib import Path
 from dbhandler import answer as answers
 from dbhandler import passwords
 from dbhandler.box import LIFETIME, Credentials, seal
+from dbhandler.cluster_node import CLUSTER_TAG
 from dbhandler.config import read_setting
 from dbhandler.connection import Connection
-from dbhandler.discovery import ANSWER_TIMEOUT, CLUSTER_TAG, find_server, hosts_of
+from dbhandler.discovery import ANSWER_TIMEOUT, find_server, hosts_of
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, NoAnswer, Unavailable
 from dbhandler.log import shown
 from dbhandler.request import check_name

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from dbhandler.serf import Member
 
 CLUSTER_TAG, NODE_TAG = "cluster", "galera"
+"""The Serf tags with the name of the Galera cluster that a server is a node of, and with what it says of itself."""
 
 WAITING, BEGINNING, JOINING = "waiting", "beginning", "joining"
 SYNCED, DONOR, NONPRIMARY, UNKNOWN = "synced", "donor", "nonprimary", "unknown"
@@ -91,13 +92,9 @@ def decode(text: str) -> Node | None:
 def nodes_of(members: Iterable[Member], cluster: str) -> list[Node]:
     """The database nodes of one cluster among the members, dead ones too. One that has not said what it holds has the
     mode `unknown`; a dead member whose node lives on under another name is left out."""
-    found = [_node(member) for member in members if member.tags.get(CLUSTER_TAG) == cluster and is_database(member)]
+    found = [_node(member) for member in members if member.tags.get(CLUSTER_TAG) == cluster and member.is_database]
     living = {node.id for node in found if node.alive and node.mode != UNKNOWN}
     return [node for node in found if node.alive or node.id not in living]
-
-
-def is_database(member: Member) -> bool:
-    return member.tags.get("role") == "db"
 
 
 def _node(member: Member) -> Node:

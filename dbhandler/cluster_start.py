@@ -24,7 +24,7 @@ from dbhandler.config import ClusterSettings, Config, log_format
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.gossip import connect
 from dbhandler.log import shown
-from dbhandler.serf import Member, Serf
+from dbhandler.serf import Member, Serf, bracketed
 
 logger = logging.getLogger(__name__)
 
@@ -154,14 +154,14 @@ class Starter:
 def server_options(cluster: str, node: Node, peers: Sequence[str]) -> list[str]:
     """The options that make a server a node of the cluster; peers are the hosts to join."""
     # Never an empty list of addresses: Galera takes that for an order to begin.
-    address = ",".join(_bracketed(host) for host in peers or (node.host,))
+    address = ",".join(bracketed(host) for host in peers or (node.host,))
     return [
         "--wsrep-on=ON",
         f"--wsrep-provider={PROVIDER}",
         f"--wsrep-provider-options={PROVIDER_OPTIONS}",
         f"--wsrep-cluster-name={cluster}",
         f"--wsrep-cluster-address=gcomm://{address}",
-        f"--wsrep-node-address={_bracketed(node.host)}",
+        f"--wsrep-node-address={bracketed(node.host)}",
         f"--wsrep-node-name={node_name(node)}",
         "--wsrep-sst-method=mariabackup",
         "--wsrep-notify-cmd=dbhandler-cluster-notify",
@@ -174,10 +174,6 @@ def server_options(cluster: str, node: Node, peers: Sequence[str]) -> list[str]:
 def node_name(node: Node) -> str:
     """The name in Galera's view: the Serf name, for whoever reads the server's log, and the identity."""
     return f"{re.sub('[^A-Za-z0-9_-]', '_', node.name)[:32]}.{node.id}"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:

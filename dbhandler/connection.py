@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
+from dbhandler.serf import join_address
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -29,8 +31,7 @@ class Connection:
     @property
     def hosts(self) -> tuple[str, ...]:
         """`host:port` of every node, the one that answered first; one only where all are behind one address."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return tuple(dict.fromkeys((f"{host}:{self.port}", *self.others)))
+        return tuple(dict.fromkeys((join_address(self.host, self.port), *self.others)))
 
     @property
     def dsn(self) -> str:

@@ -6,12 +6,10 @@ import hashlib
 from collections.abc import Collection, Iterable
 
 from dbhandler.answer import decode
+from dbhandler.cluster_node import CLUSTER_TAG
 from dbhandler.errors import NoAnswer, TryLater, Unavailable
 from dbhandler.log import shown
-from dbhandler.serf import Member, Serf
-
-CLUSTER_TAG = "cluster"
-"""The Serf tag with the name of the Galera cluster that a server is a node of."""
+from dbhandler.serf import Member, Serf, join_address
 
 ANSWER_TIMEOUT = 4.0
 """Seconds for one query; the server's own handler gives up after two."""
@@ -44,7 +42,7 @@ def distinct_servers(members: Iterable[Member]) -> list[Member]:
     same volume has its key, and is the same server; the nodes of a Galera cluster are one server together."""
     servers: dict[str, Member] = {}
     for member in sorted(members, key=lambda member: member.status == "alive"):
-        if member.tags.get("role") == "db" and member.status in ("alive", "failed", "leaving"):
+        if member.is_database and member.status in ("alive", "failed", "leaving"):
             servers[_identity(member)] = member
     return list(servers.values())
 
@@ -111,8 +109,7 @@ def _state(server: Member) -> str:
 
 
 def _address(node: Member) -> str:
-    host, port = node.host, node.tags.get("port", "3306")
-    return node.tags.get("address") or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    return node.tags.get("address") or join_address(node.host, node.tags.get("port", "3306"))
 
 
 def _weight(server: Member, database: str) -> bytes:

@@ -38,7 +38,12 @@ class Member:
 
     @property
     def address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return join_address(self.host, self.port)
+
+    @property
+    def is_database(self) -> bool:
+        """Is it a node with a database server?"""
+        return self.tags.get("role") == "db"
 
 
 class Serf:
@@ -202,11 +207,21 @@ def split_address(address: str, default_port: int) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def join_address(host: str, port: int | str) -> str:
+    """The reverse of split_address: `host:port`, an IPv6 address in brackets."""
+    return f"{bracketed(host)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def reachable(bind: str) -> str:
     """The address at which what listens at `bind` is reached from the same host: loopback for all addresses."""
     host, port = split_address(bind, 7373)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return join_address(host, port)
 
 
 def _connect(address: str, timeout: float) -> socket.socket:

@@ -51,7 +51,7 @@ def cluster_status(serf: Serf, timeout: float = ANSWER_TIMEOUT) -> list[ServerSt
 def database_members(members: Iterable[Member]) -> list[Member]:
     """The members that are database servers, without those that a live one with the same key has replaced: a new
     container on the same volume."""
-    servers = [member for member in members if member.tags.get("role") == "db"]
+    servers = [member for member in members if member.is_database]
     live_keys = {member.tags.get("key") for member in servers if member.alive} - {None}
     return [member for member in servers if member.alive or member.tags.get("key") not in live_keys]
 
