@@ -20,7 +20,7 @@ from dbhandler import log, paths
 from dbhandler.box import Keys
 from dbhandler.cluster_registry import ClusterRegistry
 from dbhandler.cluster_watch import cluster_watch
-from dbhandler.config import Config, SerfSettings, log_format, socket_user
+from dbhandler.config import Config, SerfSettings, log_format
 from dbhandler.drain import SpoolDrain
 from dbhandler.errors import DbHandlerError
 from dbhandler.gossip import connect
@@ -28,6 +28,7 @@ from dbhandler.last_error import LastError
 from dbhandler.lifecycle import Lifecycle
 from dbhandler.membership import Membership
 from dbhandler.observe import Observe, Sources, start
+from dbhandler.os_user import socket_user
 from dbhandler.provision import Provisioner
 from dbhandler.queries import Queries, Worker
 from dbhandler.registry import Memory, Registry

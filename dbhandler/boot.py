@@ -14,10 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from dbhandler import files, log, paths
+from dbhandler import files, log, os_user, paths
 from dbhandler.cluster_volume import ClusterVolume, before_server
-from dbhandler.config import ENGINES, SECRETS, SPENT_SECRETS, Config, engine, log_format, read_setting, socket_user
+from dbhandler.config import ENGINES, SECRETS, SPENT_SECRETS, Config, engine, log_format, read_setting
 from dbhandler.errors import DbHandlerError
+from dbhandler.os_user import socket_user
 from dbhandler.volume import Volume
 
 logger = logging.getLogger(__name__)
@@ -133,19 +134,14 @@ def _prepare_folders(config: Config, spool: str) -> None:
 
 
 def _become(user: str, folders: Sequence[Path]) -> None:
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError as error:
-        raise DbHandlerError(f"DBHANDLER_OS_USER={user}: there is no such user") from error
+    entry = os_user.find(user)
     for folder in folders:
         _give(folder, entry.pw_uid, entry.pw_gid)
     for descriptor in (1, 2):
         # Programs open the log anew through /dev/fd, which needs the right to the pipe behind it.
         with suppress(OSError):
             os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
-    os.initgroups(user, entry.pw_gid)
-    os.setgid(entry.pw_gid)
-    os.setuid(entry.pw_uid)
+    os_user.become(entry)
 
 
 def _give(folder: Path, uid: int, gid: int) -> None:

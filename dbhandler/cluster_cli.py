@@ -13,8 +13,8 @@ from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore
 from dbhandler.config import Config
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest
 from dbhandler.gossip import connect
-from dbhandler.health import become_the_servers_user
 from dbhandler.log import shown
+from dbhandler.os_user import leave_root
 
 USAGE = """usage: dbhandler-cluster status
        dbhandler-cluster bootstrap NODE [--i-accept-data-loss]
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         config = Config.from_environ(os.environ if environ is None else environ)
         if config.cluster is None:
             raise InvalidRequest("this server is in no cluster (DBHANDLER_CLUSTER)")
-        become_the_servers_user(config)
+        leave_root(config.os_user)
         _run(argv, config, ClusterStore(config.state_dir, config.run_dir))
     except InvalidRequest as error:
         print(f"dbhandler-cluster: {error} (--help tells more)", file=sys.stderr)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
-import pwd
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -164,17 +162,6 @@ def serf_settings(environ: Mapping[str, str]) -> SerfSettings:
         encrypt_key=_encrypt_key(read),
         rpc_auth=rpc_auth,
     )
-
-
-def socket_user() -> str:
-    """The name of the operating system user, which is the name of our account at the server's socket, too.
-
-    An arbitrary user id (`docker run --user`) has no name; dbhandler-entrypoint gives it this one.
-    """
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return "mysql"
 
 
 def read_setting(environ: Mapping[str, str], name: str) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,6 +11,7 @@ from dbhandler import paths, sql
 from dbhandler.config import Config
 from dbhandler.data_dir import examine
 from dbhandler.errors import ConfigError, DbHandlerError
+from dbhandler.os_user import leave_root
 from dbhandler.query import ask
 from dbhandler.server import Server, agent_server
 from dbhandler.volume import server_version
@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     try:
         environ = os.environ if environ is None else environ
         config = Config.from_environ(environ)
-        become_the_servers_user(config)
+        # HEALTHCHECK runs as the container's root, whose own account at the socket may have a password.
+        leave_root(config.os_user)
         reason = unready(config, environ, argv)
     except ConfigError as error:
         print(error)
@@ -191,12 +192,3 @@ _TESTS: Mapping[str, Test] = {
     "--replication_sql": _SQL,
     "--agent": _agent,
 }
-
-
-def become_the_servers_user(config: Config) -> None:
-    """Makes root of this process the user of the container's server; any other user stays what it is."""
-    # HEALTHCHECK runs as the container's root, whose own account at the socket may have a password.
-    if config.os_user and os.geteuid() == 0:
-        user = pwd.getpwnam(config.os_user)
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 
 import pymysql
 
-from dbhandler.config import Config, socket_user
+from dbhandler.config import Config
 from dbhandler.errors import DbHandlerError, ServerError, Unavailable
+from dbhandler.os_user import socket_user
 from dbhandler.sql import Statement
 
 ER_DB_CREATE_EXISTS = 1007

@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from dbhandler import sql
-from dbhandler.config import Config, socket_user
+from dbhandler.config import Config
 from dbhandler.errors import DbHandlerError, ServerError
+from dbhandler.os_user import socket_user
 from dbhandler.private_server import PrivateServer
 from dbhandler.server import ACCESS_DENIED, Server, agent_server
 

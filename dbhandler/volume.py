@@ -10,12 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from dbhandler import files, init_scripts, official, template, tls, upgrade
-from dbhandler.config import ENGINES, Config, socket_user
+from dbhandler.config import ENGINES, Config
 from dbhandler.data_dir import STAMP, Held, examine
 from dbhandler.errors import DbHandlerError
 from dbhandler.init_scripts import InitScripts
 from dbhandler.initialise import Initialiser
 from dbhandler.official import FirstStart
+from dbhandler.os_user import socket_user
 from dbhandler.private_server import PrivateServer
 from dbhandler.server import agent_server
 

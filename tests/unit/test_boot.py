@@ -11,8 +11,9 @@ from typing import ClassVar
 import pytest
 
 from dbhandler import boot
-from dbhandler.config import SECRETS, SPENT_SECRETS, Config, socket_user
+from dbhandler.config import SECRETS, SPENT_SECRETS, Config
 from dbhandler.errors import DbHandlerError
+from dbhandler.os_user import socket_user
 
 
 class Executed(Exception):

@@ -9,9 +9,10 @@ import pytest
 from fakes import RecordingServer
 
 from dbhandler import init_scripts, sql, template, upgrade, volume
-from dbhandler.config import Config, socket_user
+from dbhandler.config import Config
 from dbhandler.data_dir import MARKER, STAMP
 from dbhandler.errors import DbHandlerError, ServerError
+from dbhandler.os_user import socket_user
 from dbhandler.sql import Statement
 from dbhandler.volume import Volume, client_options
 
