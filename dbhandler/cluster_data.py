@@ -50,7 +50,7 @@ class DataDir:
         """Where this node is, recovering what a crash has left. Raises DbHandlerError or OSError."""
         saved = self._saved() if not (self._path / MARKER).exists() else (_NO_UUID, -1, False)
         if saved is None:
-            return Position(FOREIGN if self._has_server_data() else EMPTY)
+            return Position(FOREIGN if held_by_server(self._path) else EMPTY)
         uuid, seqno, last = saved
         if uuid == _NO_UUID:
             return Position(EMPTY)
@@ -80,9 +80,6 @@ class DataDir:
             return values["uuid"], int(values["seqno"]), values.get("safe_to_bootstrap") == "1"
         except (KeyError, ValueError):
             return _NO_UUID, -1, False
-
-    def _has_server_data(self) -> bool:
-        return held_by_server(self._path)
 
     def _recovered(self, uuid: str) -> int:
         logger.info("recovering the position in the cluster's history: the server was not stopped in order")

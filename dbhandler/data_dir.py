@@ -46,11 +46,8 @@ def examine(data_dir: Path, engine: str, server_version: str) -> Held:
 
     Raises DbHandlerError for content that is no server's, another engine's, or a newer release's.
     """
-    try:
-        names = {entry.name for entry in data_dir.iterdir()}
-    except OSError as error:
-        raise DbHandlerError(f"{data_dir} cannot be read: {error.strerror}") from error
-    if MARKER in names or not names - NOT_OURS_TO_MIND:
+    names = _names(data_dir)
+    if _is_empty(names):
         return Held(empty=True)
     if not names & _SERVER_DATA:
         foreign = sorted(names - NOT_OURS_TO_MIND)[0]
@@ -63,9 +60,25 @@ def examine(data_dir: Path, engine: str, server_version: str) -> Held:
     return Held(empty=False, ours=STAMP in names, version=version)
 
 
+def is_empty(data_dir: Path) -> bool:
+    """Is it to be filled (anew)? Raises DbHandlerError when it cannot be read."""
+    return _is_empty(_names(data_dir))
+
+
 def held_by_server(data_dir: Path) -> bool:
-    """Is there a server's data, of whatever kind?"""
-    return bool({entry.name for entry in data_dir.iterdir()} & _SERVER_DATA)
+    """Is there a server's data, of whatever kind? Raises DbHandlerError when it cannot be read."""
+    return bool(_names(data_dir) & _SERVER_DATA)
+
+
+def _names(data_dir: Path) -> set[str]:
+    try:
+        return {entry.name for entry in data_dir.iterdir()}
+    except OSError as error:
+        raise DbHandlerError(f"{data_dir} cannot be read: {error.strerror}") from error
+
+
+def _is_empty(names: set[str]) -> bool:
+    return MARKER in names or not names - NOT_OURS_TO_MIND
 
 
 def release(version: str) -> Version:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dbhandler import files, init_scripts, official, template, tls, upgrade
 from dbhandler.config import ENGINES, Config
-from dbhandler.data_dir import STAMP, Held, examine
+from dbhandler.data_dir import STAMP, Held, examine, is_empty
 from dbhandler.errors import DbHandlerError
 from dbhandler.init_scripts import InitScripts
 from dbhandler.initialise import Initialiser
@@ -49,13 +49,15 @@ class Volume:
         use is left untouched.
         """
         self._environ = environ
+        if is_empty(self._config.data_dir):
+            remove_remains(self._config)
+            self._first_start()
+            return
+        # Only now: to ask the server for its version is to start a large program.
         version = server_version(self._config.engine)
         held = examine(self._config.data_dir, self._config.engine, version)
         remove_remains(self._config)
-        if held.empty:
-            self._first_start()
-        else:
-            self._later_start(held, version)
+        self._later_start(held, version)
 
     def _first_start(self) -> None:
         logger.info("the data directory is filled from the template of this image")
