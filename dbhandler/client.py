@@ -30,8 +30,6 @@ TIMEOUT = 300.0
 """Seconds to wait for a server."""
 PAUSE = 0.5
 """Seconds between two tries."""
-PASSWORD_LENGTH = 32
-"""Letters and digits: 190 bits."""
 
 Progress = Callable[[str], None]
 
@@ -143,7 +141,7 @@ class Client:
         state = self._file.load()
         if state is None:
             # Saved before anybody is asked: a kill after the answer must not lose the password.
-            state = self._file.save_first(State(name, user or name, passwords.generate(PASSWORD_LENGTH)))
+            state = self._file.save_first(State(name, user or name, passwords.generate()))
         if state.database != name or (user and state.user != user):
             raise InvalidRequest(f"the state file is for {shown(state.database)} as {shown(state.user)}")
         if state.next_password is not None:
@@ -155,7 +153,7 @@ class Client:
         """A new password for the account of the state file."""
         state = self._known()
         if state.next_password is None:
-            state = replace(state, next_password=passwords.generate(PASSWORD_LENGTH))
+            state = replace(state, next_password=passwords.generate())
             self._file.save(state)
         answer, server, others = self._ask("rotate_db", state)
         rotated = replace(state, password=str(state.next_password), next_password=None)

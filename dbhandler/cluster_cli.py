@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from dbhandler.cluster_decision import decide
 from dbhandler.cluster_node import DATA, WAITING, Node, decode, nodes_of
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore
+from dbhandler.command import columns
 from dbhandler.config import Config
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest
 from dbhandler.gossip import connect
@@ -100,9 +101,8 @@ def report(sight: Sight) -> list[str]:
     """The lines of `status`."""
     rows: list[tuple[str, ...]] = [("NODE", "ADDRESS", "IDENTITY", "STATE", "HOLDS", "POSITION")]
     rows += [_row(node) for node in sorted([sight.me, *sight.others], key=lambda node: node.name)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [f"cluster {sight.name}, begun by {sight.size} empty nodes", *lines, f"{sight.me.name}: {sight.reason}"]
+    begun = f"cluster {sight.name}, begun by {sight.size} empty nodes"
+    return [begun, *columns(rows), f"{sight.me.name}: {sight.reason}"]
 
 
 def _row(node: Node) -> tuple[str, ...]:

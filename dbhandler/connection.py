@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
+from dbhandler.option_file import quoted
 from dbhandler.serf import join_address
 
 
@@ -83,10 +84,7 @@ def as_jdbc(connection: Connection, _prefix: str) -> str:
 
 
 def as_my_cnf(connection: Connection, _prefix: str) -> str:
-    """A [client] section for the command-line clients.
-
-    Source: MySQL 8.4 Reference Manual, 6.2.2.2: in an option file a backslash escapes, and quotes protect `#`.
-    """
+    """A [client] section for the command-line clients."""
     values: Mapping[str, str] = {
         "host": connection.host,
         "port": str(connection.port),
@@ -94,7 +92,7 @@ def as_my_cnf(connection: Connection, _prefix: str) -> str:
         "password": connection.password,
         "database": connection.database,
     }
-    lines = [f'{key} = "{_option(value)}"' for key, value in values.items()]
+    lines = [f"{key} = {quoted(value)}" for key, value in values.items()]
     return "\n".join(
         ["[client]", *(line for line in lines if not line.startswith("database")), "[mysql]", lines[-1], ""]
     )
@@ -108,7 +106,3 @@ FORMATS: Mapping[str, Callable[[Connection, str], str]] = {
     "my.cnf": as_my_cnf,
 }
 """The values of --format."""
-
-
-def _option(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')

@@ -14,9 +14,6 @@ from dbhandler.server import Server
 
 logger = logging.getLogger(__name__)
 
-PASSWORD_LENGTH = 32
-"""Letters and digits: 190 bits."""
-
 
 class Initialiser:
     """Makes what a FirstStart asks for. say prints what the owner has to read, such as a generated password.
@@ -34,7 +31,7 @@ class Initialiser:
             logger.warning("%s", warning)
         for database in wanted.databases:
             logger.info("creating database %s", shown(database))
-            self._server.execute(sql.create_configured_database(database, wanted.charset, wanted.collation))
+            self._server.execute(sql.create_missing_database(database, wanted.charset, wanted.collation))
         if wanted.user:
             self._make_user(wanted.user, wanted.databases)
         return replace(wanted, root=self._make_root(wanted.root)) if wanted.root else wanted
@@ -51,7 +48,7 @@ class Initialiser:
 
     def _make_root(self, root: Root) -> Root:
         if root.random:
-            root = replace(root, password=passwords.generate(PASSWORD_LENGTH))
+            root = replace(root, password=passwords.generate())
             self._say(f"GENERATED ROOT PASSWORD: {root.password}")
         if root.host != sql.LOCALHOST:
             self._server.execute(self._new_root(root))

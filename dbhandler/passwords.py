@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets
 import string
 
+LENGTH = 32
+"""Letters and digits: 190 bits."""
 
-def generate(length: int) -> str:
+
+def generate(length: int = LENGTH) -> str:
     """A password of so many letters and digits: 5.95 bits each."""
     alphabet = string.ascii_letters + string.digits
     return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -41,21 +41,23 @@ def grant_pattern(database: str, wildcards: bool = True) -> str:
     return database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
 
 
-def create_database(name: str, charset: str, collation: str | None) -> Statement:
+def create_database(name: str, charset: str | None, collation: str | None) -> Statement:
     """CREATE DATABASE without IF NOT EXISTS: error 1007 is how to know who made it."""
-    text, values = f"CREATE DATABASE {identifier(name)} CHARACTER SET %s", [charset]
-    if collation is not None:
-        text, values = text + " COLLATE %s", [*values, collation]
-    return Statement(text, tuple(values))
+    return _create_database("CREATE DATABASE", name, charset, collation)
 
 
-def create_configured_database(name: str, charset: str | None, collation: str | None) -> Statement:
-    """CREATE DATABASE IF NOT EXISTS, for the server's owner: what is not given is the server's default."""
-    clauses = [("CHARACTER SET %s", charset), ("COLLATE %s", collation)]
-    text = " ".join(
-        [f"CREATE DATABASE IF NOT EXISTS {identifier(name)}", *(clause for clause, value in clauses if value)]
-    )
-    return Statement(text, tuple(value for _, value in clauses if value))
+def create_missing_database(name: str, charset: str | None, collation: str | None) -> Statement:
+    """CREATE DATABASE IF NOT EXISTS: for the server's owner, and for a cluster, where an error on one node is one in
+    the log of every node."""
+    return _create_database("CREATE DATABASE IF NOT EXISTS", name, charset, collation)
+
+
+def _create_database(verb: str, name: str, charset: str | None, collation: str | None) -> Statement:
+    # What is not given is the server's default.
+    given = [("CHARACTER SET %s", charset), ("COLLATE %s", collation)]
+    clauses = [(clause, value) for clause, value in given if value is not None]
+    text = " ".join([f"{verb} {identifier(name)}", *(clause for clause, _ in clauses)])
+    return Statement(text, tuple(value for _, value in clauses))
 
 
 def create_user(user: str, password: str, max_connections: int | None = None, host: str = ANY_HOST) -> Statement:
@@ -223,12 +225,6 @@ def serves() -> Statement:
     return Statement(f"SELECT {_SERVES}")
 
 
-def create_missing_database(name: str, charset: str, collation: str | None) -> Statement:
-    """CREATE DATABASE IF NOT EXISTS, for a cluster, where an error on one node is one in the log of every node."""
-    made = create_database(name, charset, collation)
-    return Statement(made.text.replace("CREATE DATABASE", "CREATE DATABASE IF NOT EXISTS", 1), made.values)
-
-
 def warnings() -> Statement:
     """One row (level, code, text) per warning of the statement before."""
     return Statement("SHOW WARNINGS")
@@ -244,4 +240,4 @@ def cluster_status() -> Statement:
 
 def uptime() -> Statement:
     """One row: (name, seconds since the server started)."""
-    return Statement("SHOW GLOBAL STATUS LIKE 'Uptime'")
+    return status("Uptime")

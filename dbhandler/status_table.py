@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from dbhandler.command import columns
 from dbhandler.status import ServerStatus
 
 HEADINGS = ("NODE", "SERVER", "STATE", "DATABASES", "SPOOL", "UPTIME", "ADDRESS", "LAST ERROR")
@@ -15,9 +16,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 def table(statuses: Iterable[ServerStatus]) -> str:
     """The table, each line ended; columns are as wide as what stands in them."""
-    rows = [HEADINGS, *(_row(status) for status in statuses)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "".join(_line(row, widths) for row in rows)
+    return "".join(line + "\n" for line in columns([HEADINGS, *(_row(status) for status in statuses)], _RIGHT))
 
 
 def duration(seconds: int) -> str:
@@ -37,14 +36,6 @@ def _row(status: ServerStatus) -> tuple[str, ...]:
     uptime = None if status.uptime is None else duration(status.uptime)
     cells = (status.node, server, status.state, status.databases, status.spool, uptime, address, error)
     return tuple(NOTHING if cell in (None, "") else _printable(str(cell)) for cell in cells)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = (
-        cell.rjust(width) if heading in _RIGHT else cell.ljust(width)
-        for heading, cell, width in zip(HEADINGS, row, widths, strict=True)
-    )
-    return "  ".join(cells).rstrip() + "\n"
 
 
 def _release(version: str | None) -> str:

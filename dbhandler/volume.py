@@ -16,6 +16,7 @@ from dbhandler.errors import DbHandlerError
 from dbhandler.init_scripts import InitScripts
 from dbhandler.initialise import Initialiser
 from dbhandler.official import FirstStart
+from dbhandler.option_file import quoted
 from dbhandler.os_user import socket_user
 from dbhandler.private_server import PrivateServer
 from dbhandler.server import agent_server
@@ -116,11 +117,10 @@ class Volume:
 
 
 def client_options(socket: Path, user: str, password: str | None) -> str:
-    """An option file for the engine's client. Source: MySQL 8.4 Reference Manual, 6.2.2.2, for the quoting."""
+    """An option file for the engine's client."""
     lines = ["[client]", f"socket={socket}", f"user={user}"]
     if password is not None:
-        escaped = password.replace("\\", "\\\\").replace('"', '\\"')
-        lines.append(f'password="{escaped}"')
+        lines.append(f"password={quoted(password)}")
     return "\n".join([*lines, ""])
 
 

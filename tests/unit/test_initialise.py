@@ -30,8 +30,8 @@ def world() -> World:
 def test_databases_and_a_user_of_all_of_them(world: World) -> None:
     world.make(databases=("a_b", "c"), user=User("clerk", "10.%", "pw"), charset="latin1", collation="latin1_bin")
     assert world.server.executed == [
-        sql.create_configured_database("a_b", "latin1", "latin1_bin"),
-        sql.create_configured_database("c", "latin1", "latin1_bin"),
+        sql.create_missing_database("a_b", "latin1", "latin1_bin"),
+        sql.create_missing_database("c", "latin1", "latin1_bin"),
         sql.create_user("clerk", "pw", host="10.%"),
         sql.partial_revokes(),
         sql.grant_database(r"a\_b", "clerk", "10.%"),

@@ -121,13 +121,13 @@ def test_an_empty_directory_needs_no_second_start_of_the_server(world: World) ->
 
 
 def test_what_the_variables_ask_for_is_made_where_no_network_reaches(world: World) -> None:
-    database = sql.create_configured_database("shop", None, None)
+    database = sql.create_missing_database("shop", None, None)
     assert world.prepare(MYSQL_DATABASE="shop") == ["filled", "keys", ["started"], database, "stopped"]
     assert world.prepare(MYSQL_DATABASE="other") == ["keys"], "a later start makes nothing"
 
 
 def test_a_first_start_that_fails_is_begun_again(world: World) -> None:
-    database = sql.create_configured_database("shop", None, None)
+    database = sql.create_missing_database("shop", None, None)
     world.server.replies[database] = ServerError("no", 1)
     with pytest.raises(ServerError):
         world.prepare(MYSQL_DATABASE="shop")
