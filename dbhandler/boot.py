@@ -16,9 +16,10 @@ from typing import NoReturn
 
 from dbhandler import files, log, os_user, paths
 from dbhandler.cluster_volume import ClusterVolume, before_server
-from dbhandler.config import ENGINES, SECRETS, SPENT_SECRETS, Config, engine, log_format, read_setting
+from dbhandler.config import ENGINES, SECRETS, SPENT_SECRETS, Config, engine, log_format
 from dbhandler.errors import DbHandlerError
 from dbhandler.os_user import socket_user
+from dbhandler.setting import read_setting
 from dbhandler.volume import Volume
 
 logger = logging.getLogger(__name__)

@@ -17,13 +17,13 @@ from dbhandler import answer as answers
 from dbhandler import passwords
 from dbhandler.box import LIFETIME, Credentials, seal
 from dbhandler.cluster_node import CLUSTER_TAG
-from dbhandler.config import read_setting
 from dbhandler.connection import Connection
 from dbhandler.discovery import ANSWER_TIMEOUT, find_server, hosts_of
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, NoAnswer, Unavailable
 from dbhandler.log import shown
 from dbhandler.request import check_name
 from dbhandler.serf import Member, Serf
+from dbhandler.setting import read_setting
 from dbhandler.state import State, StateFile
 
 TIMEOUT = 300.0

@@ -1,39 +1,37 @@
-"""The settings: the one reader of the environment. Every setting may come as VAR or, from a file, as VAR_FILE."""
+"""The settings of the database container and of Serf: their names, defaults and rules."""
 
 from __future__ import annotations
 
 import base64
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dbhandler import paths
 from dbhandler.errors import ConfigError
 from dbhandler.policy import DEFAULT_PATTERN, Policy
+from dbhandler.setting import Reader
 from dbhandler.spool import DEFAULT_MAX
 
 SECRETS = ("MYSQL_ADMIN_PASSWORD", "SERF_ENCRYPT_KEY", "SERF_RPC_AUTH")
 """Settings that must not stay in the environment of a running process."""
 
-SPENT_SECRETS = tuple(
-    f"{prefix}_{name}"
-    for prefix in ("MARIADB", "MYSQL")
-    for name in ("ROOT_PASSWORD", "PASSWORD", "ROOT_PASSWORD_HASH", "PASSWORD_HASH")
-)
+
+def _official(*names: str) -> tuple[str, ...]:
+    return tuple(f"{prefix}_{name}" for prefix in ("MARIADB", "MYSQL") for name in names)
+
+
+SPENT_SECRETS = _official("ROOT_PASSWORD", "PASSWORD", "ROOT_PASSWORD_HASH", "PASSWORD_HASH")
 """Settings that are used up by the first start: no process that stays ever sees them."""
 
-ROOT_SETTINGS = tuple(
-    f"{prefix}_{name}"
-    for prefix in ("MARIADB", "MYSQL")
-    for name in (
-        "ROOT_PASSWORD",
-        "ROOT_PASSWORD_HASH",
-        "RANDOM_ROOT_PASSWORD",
-        "ALLOW_EMPTY_ROOT_PASSWORD",
-        "ALLOW_EMPTY_PASSWORD",
-    )
+ROOT_SETTINGS = _official(
+    "ROOT_PASSWORD",
+    "ROOT_PASSWORD_HASH",
+    "RANDOM_ROOT_PASSWORD",
+    "ALLOW_EMPTY_ROOT_PASSWORD",
+    "ALLOW_EMPTY_PASSWORD",
 )
 """The official images' settings that say how root logs in."""
 
@@ -162,59 +160,6 @@ def serf_settings(environ: Mapping[str, str]) -> SerfSettings:
         encrypt_key=_encrypt_key(read),
         rpc_auth=rpc_auth,
     )
-
-
-def read_setting(environ: Mapping[str, str], name: str) -> str | None:
-    """The value of NAME, or what stands in the file that NAME_FILE names (without a last line end), or None.
-
-    Raises ConfigError.
-    """
-    return Reader(environ).text(name)
-
-
-class Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-
-    def text(self, name: str) -> str | None:
-        """The value, from the variable or its file; None where it is unset or empty."""
-        value, file = self.environ.get(name) or None, self.environ.get(f"{name}_FILE") or None
-        if value and file:
-            raise ConfigError(f"Both {name} and {name}_FILE are set (but are exclusive)")
-        return self._from_file(name, file) if file else value
-
-    def is_set(self, *names: str) -> bool:
-        """Is one of them set, as a value or as a file, to anything?"""
-        return any(self.environ.get(name) or self.environ.get(f"{name}_FILE") for name in names)
-
-    def number(self, name: str, least: int, most: int) -> int | None:
-        value = self.text(name)
-        if value is None:
-            return None
-        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
-            raise ConfigError(f"{name} has to be a whole number from {least} to {most}, not {value!r}")
-        return int(value)
-
-    def choice(self, name: str, allowed: Sequence[str]) -> str:
-        """One of `allowed`; the first of them where the variable is unset."""
-        value = self.text(name) or allowed[0]
-        if value not in allowed:
-            raise ConfigError(f"{name} has to be one of {', '.join(allowed)}, not {value!r}")
-        return value
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        value = self.text(name)
-        if value not in (None, "0", "1"):
-            raise ConfigError(f"{name} has to be 0 or 1, not {value!r}")
-        return default if value is None else value == "1"
-
-    def _from_file(self, name: str, file: str) -> str | None:
-        try:
-            content = Path(file).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            raise ConfigError(f"{name}_FILE={file} cannot be read: {reason}") from error
-        return content.rstrip("\r\n") or None
 
 
 def log_format(environ: Mapping[str, str]) -> str:

@@ -92,7 +92,7 @@ def unready(config: Config, environ: Mapping[str, str], options: Sequence[str] =
 
 
 def _failed(probe: Probe, options: Sequence[str]) -> str | None:
-    tests: list[Test] = [] if "--no-connect" in options else [_connect]
+    tests: list[Test] = [_connect] if "--connect" in options or "--no-connect" not in options else []
     for option in options:
         name, _, value = option.partition("=")
         if name == "--replication_name":
@@ -101,7 +101,7 @@ def _failed(probe: Probe, options: Sequence[str]) -> str | None:
             tests.append(_late(_LIMITS[name], value))
         elif name in _TESTS:
             tests.append(_TESTS[name])
-        elif not option.startswith(_TAKEN):
+        elif name not in ("--connect", "--no-connect") and not option.startswith(_TAKEN):
             raise ConfigError(f"unknown option {option}: dbhandler-health --help tells more")
     return next((reason for test in tests if (reason := test(probe))), None)
 
@@ -180,8 +180,6 @@ _LIMITS = {
 }
 _IO, _SQL = _thread("Slave_IO_Running"), _thread("Slave_SQL_Running")
 _TESTS: Mapping[str, Test] = {
-    "--connect": _connect,
-    "--no-connect": lambda _: None,
     "--innodb_initialized": _innodb,
     "--innodb_buffer_pool_loaded": _buffer_pool,
     "--galera_online": _galera,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dbhandler.config import Reader
 from dbhandler.errors import ConfigError
+from dbhandler.setting import Reader
 from dbhandler.sql import ANY_HOST
 
 

@@ -15,11 +15,12 @@ from types import FrameType
 from dbhandler import log, paths
 from dbhandler.client import connect_first, default_rpc_addrs
 from dbhandler.cluster_node import nodes_of
-from dbhandler.config import cluster_name, log_format, read_setting
+from dbhandler.config import cluster_name, log_format
 from dbhandler.errors import ConfigError, DbHandlerError
 from dbhandler.haproxy import SLOTS, HaProxy, Slots, configuration
 from dbhandler.log import shown
 from dbhandler.serf import Member, Serf
+from dbhandler.setting import read_setting
 
 logger = logging.getLogger(__name__)
 

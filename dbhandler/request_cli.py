@@ -14,9 +14,9 @@ from typing import NoReturn, TextIO
 
 from dbhandler import client, files
 from dbhandler.command import EX_INTERRUPTED, Parser, exit_status
-from dbhandler.config import read_setting
 from dbhandler.connection import FORMATS, Connection
 from dbhandler.errors import DbHandlerError, InvalidRequest
+from dbhandler.setting import read_setting
 
 _EPILOG = """\
 The Serf agent's RPC key comes from SERF_RPC_AUTH or SERF_RPC_AUTH_FILE.

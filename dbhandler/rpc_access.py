@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dbhandler import paths
 from dbhandler.client import default_rpc_addrs
-from dbhandler.config import read_setting
 from dbhandler.serf import reachable
+from dbhandler.setting import read_setting
 
 
 def addresses(chosen: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:

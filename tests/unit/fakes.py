@@ -44,20 +44,12 @@ class RecordingServer:
 Reply = Sequence[object] | None
 
 
-class RpcServer:
-    """A Serf agent's RPC endpoint for one test: `reply` maps a request to the messages that follow its header.
+class SocketServer:
+    """Serves one connection after another of a listening socket in a thread, each by `_talk`."""
 
-    None closes the connection instead. `requests` holds (command, body) in order of arrival.
-    """
-
-    _BODILESS = frozenset({"members", "stats"})
-
-    def __init__(self, reply: Callable[[str, dict[str, object], int], Reply]) -> None:
-        self._reply = reply
-        self.requests: list[tuple[str, dict[str, object]]] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -75,6 +67,25 @@ class RpcServer:
                 return
             with connection:
                 self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class RpcServer(SocketServer):
+    """A Serf agent's RPC endpoint for one test: `reply` maps a request to the messages that follow its header.
+
+    None closes the connection instead. `requests` holds (command, body) in order of arrival.
+    """
+
+    _BODILESS = frozenset({"members", "stats"})
+
+    def __init__(self, reply: Callable[[str, dict[str, object], int], Reply]) -> None:
+        self._reply = reply
+        self.requests: list[tuple[str, dict[str, object]]] = []
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{listener.getsockname()[1]}"
+        super().__init__(listener)
 
     def _talk(self, connection: socket.socket) -> None:
         unpacker, waiting = msgpack.Unpacker(), list[dict[str, object]]()

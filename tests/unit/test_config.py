@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.config import SECRETS, Config, read_setting, serf_settings
+from dbhandler.config import SECRETS, Config, serf_settings
 from dbhandler.errors import ConfigError
+from dbhandler.setting import read_setting
 
 KEY = base64.b64encode(bytes(32)).decode()
 LINK = {"SERF_AGENT_PORT_7946_TCP_ADDR": "172.17.0.2", "SERF_AGENT_PORT_7946_TCP_PORT": "7946"}

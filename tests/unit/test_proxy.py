@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes import SocketServer
 
 from dbhandler.errors import Unavailable
 from dbhandler.haproxy import Change, HaProxy, Slots, configuration
@@ -65,31 +65,19 @@ def test_what_was_not_carried_out_is_tried_again() -> None:
     assert [*slots.changes({"a": A})] == [Change(1, "a", *A)]
 
 
-class Runtime:
+class Runtime(SocketServer):
     """HAProxy's socket for one test."""
 
     def __init__(self, path: Path, answer: bytes) -> None:
         self.told: list[str] = []
-        self._answer, self._listener = answer, socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self._answer, listener = answer, socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        super().__init__(listener)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                self.told.append(connection.recv(4096).decode().strip())
-                connection.sendall(self._answer)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
-        self._listener.close()
+    def _talk(self, connection: socket.socket) -> None:
+        self.told.append(connection.recv(4096).decode().strip())
+        connection.sendall(self._answer)
 
 
 @pytest.fixture
