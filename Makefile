@@ -12,6 +12,8 @@ DOCKER := $(shell docker info >/dev/null 2>&1 && echo yes)
 BUILD_OPTIONS = -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENGINE=$(ENGINE) \
 	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
+EXAMPLE_FILES = compose.yaml$(if $(filter galera,$(ENGINE)),:compose.cluster.yaml)
+
 .PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-galera test-example fuzz bench \
 	image example-images compose setup clean
 
@@ -27,7 +29,7 @@ else
 	@$(BIN)/python container/demo.py loopback
 endif
 
-example: ## WordPress provisions itself: a cluster with a site, at the URL that is printed; ENGINE=mariadb|mysql
+example: ## WordPress provisions itself: a cluster with a site, at the URL that is printed; ENGINE=mariadb|mysql|galera
 ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory compose
 	@$(MAKE) --no-print-directory image ENGINE=mariadb
@@ -35,15 +37,15 @@ ifneq ($(ENGINE),mariadb)
 	@$(MAKE) --no-print-directory image
 endif
 	@$(MAKE) --no-print-directory example-images ENGINE=mariadb
-	@DATABASE_IMAGE=dbhandler:$(ENGINE) $(PYTHON) container/wordpress/example.py up
+	@DATABASE_IMAGE=dbhandler:$(ENGINE) COMPOSE_FILE=$(EXAMPLE_FILES) $(PYTHON) container/wordpress/example.py up
 else
 	@echo "make example needs a Docker engine, and none answers here (docker info)" >&2; exit 69
 endif
 
 example-stop: compose ## remove what `make example` started, with all its data
-	@$(PYTHON) container/wordpress/example.py stop
+	@COMPOSE_FILE=compose.yaml:compose.cluster.yaml $(PYTHON) container/wordpress/example.py stop
 
-test: lint test-unit test-integration test-image test-faults test-example ## run everything: lint, unit, integration, containers, faults, examples
+test: lint test-unit test-integration test-image test-faults test-galera test-example ## run everything: lint, unit, integration, containers, faults, clusters, examples
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
@@ -72,7 +74,7 @@ test-galera: setup ## three servers, one database; DBHANDLER_GALERA=full for the
 ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image
 	@$(MAKE) --no-print-directory image ENGINE=galera
-	$(BIN)/pytest -q tests/galera
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/galera
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
@@ -88,6 +90,7 @@ endif
 test-example: setup ## WordPress in a real browser, and a Python application, in clusters of their own
 ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory image ENGINE=galera
 	@$(MAKE) --no-print-directory example-images compose ENGINE=mariadb
 	@container/need chromium:chromium chromedriver:chromium-driver
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/example

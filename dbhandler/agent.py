@@ -20,7 +20,7 @@ from dbhandler import log, paths
 from dbhandler.box import Keys
 from dbhandler.cluster_registry import ClusterRegistry
 from dbhandler.cluster_watch import cluster_watch
-from dbhandler.config import Config, SerfSettings, log_format
+from dbhandler.config import Config, log_format
 from dbhandler.drain import SpoolDrain
 from dbhandler.errors import DbHandlerError
 from dbhandler.gossip import connect
@@ -32,6 +32,7 @@ from dbhandler.os_user import socket_user
 from dbhandler.provision import Provisioner
 from dbhandler.queries import Queries, Worker
 from dbhandler.registry import Memory, Registry
+from dbhandler.serf_settings import SerfSettings
 from dbhandler.server import Server, agent_server
 from dbhandler.spool import MAX_PAYLOAD, Spool
 from dbhandler.trash import Trash, dump_command

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dbhandler.cluster_decision import decide
 from dbhandler.cluster_node import DATA, WAITING, Node, decode, nodes_of
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore
-from dbhandler.command import columns
+from dbhandler.command import columns, exit_status
 from dbhandler.config import Config
-from dbhandler.errors import DbHandlerError, Denied, InvalidRequest
+from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, Unavailable
 from dbhandler.gossip import connect
 from dbhandler.log import shown
 from dbhandler.os_user import leave_root
@@ -26,9 +26,8 @@ bootstrap  lets NODE begin the cluster with what it holds; to be run in the cont
            the same: NODE begins a new history, and no node that holds the old one joins it any more, until its
            data volume has been emptied.
 
-exit status: 0 done, 64 wrong usage, 69 no Serf agent answers, 70 failed, 77 refused
+exit status: 0 done, 64 wrong usage or setting, 69 no Serf agent answers, 70 failed, 77 refused
 """
-EX_USAGE, EX_UNAVAILABLE, EX_SOFTWARE, EX_NOPERM = 64, 69, 70, 77
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class Sight:
     me: Node
     others: Sequence[Node]
     reason: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    """By identity, as this node has known them: Serf forgets whoever is away for long."""
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -54,15 +55,13 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
             raise InvalidRequest("this server is in no cluster (DBHANDLER_CLUSTER)")
         leave_root(config.os_user)
         _run(argv, config, ClusterStore(config.state_dir, config.run_dir))
-    except InvalidRequest as error:
-        print(f"dbhandler-cluster: {error} (--help tells more)", file=sys.stderr)
-        return EX_USAGE
-    except Denied as error:
+    except DbHandlerError as error:
+        more = " (--help tells more)" if isinstance(error, InvalidRequest) else ""
+        print(f"dbhandler-cluster: {error}{more}", file=sys.stderr)
+        return exit_status(error)
+    except OSError as error:
         print(f"dbhandler-cluster: {error}", file=sys.stderr)
-        return EX_NOPERM
-    except (DbHandlerError, OSError) as error:
-        print(f"dbhandler-cluster: {error}", file=sys.stderr)
-        return EX_UNAVAILABLE if isinstance(error, DbHandlerError) else EX_SOFTWARE
+        return os.EX_SOFTWARE
     return 0
 
 
@@ -86,15 +85,13 @@ def see(config: Config, store: ClusterStore) -> Sight:
     published = store.published()
     me = next((node for node in nodes if node.name == own), None)
     if me is None:
-        raise DbHandlerError("this node has not said yet what it holds")
+        raise Unavailable("this node has not said yet what it holds")
     if me.mode == WAITING and published and (fresh := decode(published.tag)):
         me = replace(fresh, name=me.name, host=me.host)
     others = [node for node in nodes if node.name != own]
-    return Sight(config.cluster.name, config.cluster.size, me, others, _reason(config.cluster.size, me, others))
-
-
-def _reason(size: int, me: Node, others: Sequence[Node]) -> str:
-    return decide(me, others, size).reason if me.mode == WAITING else f"this node is {me.mode}"
+    names, size = store.view().names, config.cluster.size
+    reason = decide(me, others, size, names).reason if me.mode == WAITING else f"this node is {me.mode}"
+    return Sight(config.cluster.name, size, me, others, reason, names)
 
 
 def report(sight: Sight) -> list[str]:
@@ -123,12 +120,12 @@ def order_for(sight: Sight, name: str, accept_loss: bool) -> str:
         raise Denied(f"{shown(me.name)} does not wait, it is {me.mode}")
     if accept_loss:
         return LOSS_ORDER
-    if risk := _risk(me, sight.others):
+    if risk := _risk(me, sight.others, sight.names):
         raise Denied(f"{risk}; --i-accept-data-loss begins all the same")
     return BEGIN_ORDER
 
 
-def _risk(me: Node, others: Sequence[Node]) -> str | None:
+def _risk(me: Node, others: Sequence[Node], names: Mapping[str, str]) -> str | None:
     """Why another node may hold more than this one, None where none can."""
     ahead = [node for node in others if node.holds == DATA and (node.uuid != me.uuid or node.seqno > me.seqno)]
     if ahead:
@@ -137,7 +134,7 @@ def _risk(me: Node, others: Sequence[Node]) -> str | None:
         return f"it is not known what {_names(unheard)} holds"
     seen = {me.id, *(node.id for node in others)}
     if missing := sorted(frozenset().union(me.view, *(node.view for node in others)) - seen):
-        return f"{', '.join(missing)} served in this cluster and is not there"
+        return f"{', '.join(shown(names.get(id, id)) for id in missing)} served in this cluster and is not there"
     if me.holds == DATA and not me.view:
         return f"it is not known with whom {shown(me.name)} served last"
     return None

@@ -17,6 +17,8 @@ from dbhandler.errors import DbHandlerError
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "grastate.dat"
+UNFINISHED_TRANSFER = (".sst", "sst_in_progress")
+"""What wsrep_sst_mariabackup removes when it has taken all data."""
 NO_POSITION = "# GALERA saved state\nversion: 2.1\nuuid:    00000000-0000-0000-0000-000000000000\nseqno:   -1\n"
 """Galera's own way to say that the data around it are worth nothing."""
 
@@ -55,6 +57,10 @@ class DataDir:
         if uuid == _NO_UUID:
             return Position(EMPTY)
         return Position(DATA, uuid, seqno if seqno >= 0 else self._recovered(uuid), last)
+
+    def transfer_was_cut(self) -> bool:
+        """Did the last run end while it took all data of another node?"""
+        return any((self._path / name).exists() for name in UNFINISHED_TRANSFER)
 
     def prepare_to_begin(self, holds: str, new_history: bool = False) -> None:
         """Makes the directory fit for a server that begins a cluster: fills an empty one from the template, and lets

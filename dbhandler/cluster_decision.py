@@ -12,8 +12,9 @@ empty cluster, and nobody begins on what it alone sees. A node begins only when
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from dbhandler.cluster_node import (
     BEGINNING,
@@ -41,17 +42,18 @@ _DOINGS = {
 @dataclass(frozen=True)
 class Decision:
     """action is begin, join, wait, or refuse (which waits for the operator); reason is a sentence's end for the log,
-    vote what this node has to say from now on, peers the hosts to join."""
+    vote what this node has to say from now on, peers the nodes to join."""
 
     action: str
     reason: str
     vote: Ballot | None = None
-    peers: tuple[str, ...] = ()
+    peers: tuple[Node, ...] = ()
 
 
-def decide(me: Node, others: Sequence[Node], size: int) -> Decision:
+def decide(me: Node, others: Sequence[Node], size: int, names: Mapping[str, str] = MappingProxyType({})) -> Decision:
     """What this node, whose server does not run, does next. others are all other nodes of the cluster that Serf
-    knows, size is how many empty nodes begin a new one."""
+    knows, size is how many empty nodes begin a new one, names are those by which this node knew others (by identity):
+    Serf forgets them."""
     alive = [node for node in others if node.alive]
     ids = [me.id, *(node.id for node in alive)]
     if twins := [node for node in [me, *alive] if ids.count(node.id) > 1]:
@@ -64,7 +66,7 @@ def decide(me: Node, others: Sequence[Node], size: int) -> Decision:
         return _wait(me, f"waiting for {_doings(busy)}")
     if outsiders := [node for node in alive if node.holds == FOREIGN]:
         return _wait(me, f"waiting for {_names(outsiders)}: there is data of a server outside any cluster")
-    return _ballot(me, [me, *alive], others, size)
+    return _ballot(me, [me, *alive], others, size, names)
 
 
 def stranded(view: frozenset[str], uuid: str, others: Iterable[Node]) -> str | None:
@@ -88,15 +90,16 @@ def _join(me: Node, serving: list[Node]) -> Decision:
         return _refuse(me, f"it holds the data of a server outside the cluster that {_names(serving)} serve")
     if me.holds == DATA and me.uuid != serving[0].uuid:
         return _refuse(me, f"it holds the data of cluster {me.uuid}, and {_names(serving)} serve {serving[0].uuid}")
-    return Decision(JOIN, f"joining {_names(serving)}", None, tuple(node.host for node in serving))
+    return Decision(JOIN, f"joining {_names(serving)}", None, tuple(serving))
 
 
-def _ballot(me: Node, voters: list[Node], others: Sequence[Node], size: int) -> Decision:
+def _ballot(me: Node, voters: list[Node], others: Sequence[Node], size: int, names: Mapping[str, str]) -> Decision:
     holders = [node for node in voters if node.holds == DATA]
     if len({node.uuid for node in holders}) > 1:
         return _refuse(me, f"{_names(holders)} hold the data of different clusters")
     leaders = _leaders(holders) if holders else voters
-    obstacle = _unknown_ahead(holders, leaders, voters, others) if holders else _not_new(voters, others, size)
+    known = {**names, **{node.id: node.name for node in others}}
+    obstacle = _unknown_ahead(holders, leaders, voters, known) if holders else _not_new(voters, others, size)
     if obstacle:
         return _wait(me, obstacle)
     return _vote(me, voters, min(leaders, key=_rank))
@@ -107,7 +110,9 @@ def _leaders(holders: list[Node]) -> list[Node]:
     return [node for node in holders if node.seqno == top]
 
 
-def _unknown_ahead(holders: list[Node], leaders: list[Node], voters: list[Node], others: Sequence[Node]) -> str | None:
+def _unknown_ahead(
+    holders: list[Node], leaders: list[Node], voters: list[Node], names: Mapping[str, str]
+) -> str | None:
     """Why one might be ahead of the most advanced ones that are there, None where that cannot be."""
     if unknown := [node for node in holders if node.seqno < 0]:
         return f"waiting for the operator: the position of {_names(unknown)} could not be recovered"
@@ -117,7 +122,6 @@ def _unknown_ahead(holders: list[Node], leaders: list[Node], voters: list[Node],
     missing = sorted(set().union(*(node.view for node in leaders)) - there)
     if not missing:
         return None
-    names = {node.id: node.name for node in others}
     absent = ", ".join(shown(names.get(id, id)) for id in missing)
     return f"waiting for {absent}, of the last component: more may have happened there than here"
 

@@ -15,28 +15,36 @@ from types import FrameType
 from typing import NoReturn
 
 from dbhandler import log
+from dbhandler.address import bracketed
 from dbhandler.cluster_data import DataDir, Position, recovery
 from dbhandler.cluster_decision import BEGIN, JOIN, REFUSE, WAIT, Decision, decide
 from dbhandler.cluster_node import BEGINNING, CLUSTER_TAG, DATA, JOINING, NODE_TAG, WAITING, Node, encode, nodes_of
-from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore
+from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore, View
+from dbhandler.cluster_transfer import end_remains
 from dbhandler.cluster_volume import PROVIDER
 from dbhandler.config import ClusterSettings, Config, log_format
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.gossip import connect
 from dbhandler.log import shown
-from dbhandler.serf import Member, Serf, bracketed
+from dbhandler.serf import Member, Serf
 
 logger = logging.getLogger(__name__)
 
 USAGE = "usage: dbhandler-cluster-start SERVER [OPTION ...]    (run by supervisord; see dbhandler-cluster --help)\n"
 INTERVAL = 0.5
 """Seconds between two looks at the other nodes."""
+SENDER_PATIENCE = 10.0
+"""Seconds after which the sender of a transfer that was cut has surely given up (it tries for 4 s, see the Dockerfile).
+It would find the receiver of the next transfer, and both would fail; so would, by the sender left over, every later
+one."""
 PROVIDER_OPTIONS = (
     # Who begins is decided here, and in one way only: a stored view beside it could make a second cluster.
     "pc.recovery=no;pc.wait_prim_timeout=PT10S;"
     # A node that is gone stops the writes of the others until they give it up: when all of them miss it for the
-    # suspect time-out, or one of them for the inactive one.
-    "evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1.2S;evs.inactive_timeout=PT8S"
+    # suspect time-out, or one of them for the inactive one. Then they agree on who is left: what one of them has
+    # overheard is said again after the retransmission period.
+    "evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1.5S;"
+    "evs.inactive_timeout=PT8S;evs.join_retrans_period=PT0.3S"
 )
 EX_USAGE, EX_TEMPFAIL = 64, 75
 
@@ -62,12 +70,16 @@ class Starter:
         """Waits for the decision and carries it out; returns the server's options. Raises DbHandlerError or OSError."""
         # What the run before has said is not true any more, and a recovery may take long.
         self._store.unpublish()
-        position = self._data.position()
-        node = self._node(position)
+        # Only a server that runs changes the view.
+        position, view = self._data.position(), self._store.view()
+        node = self._node(position, view)
         self._store.publish(node)
+        if self._data.transfer_was_cut():
+            logger.info("the transfer of another node's data was cut: waiting until its sender has given up")
+            self._sleep(SENDER_PATIENCE)
         while True:
             try:
-                node, decision = self._look(node)
+                node, decision = self._look(node, view.names)
             except Unavailable as error:
                 self._disconnect()
                 decision = Decision(WAIT, f"waiting for this node's Serf agent: {error}", node.vote)
@@ -76,16 +88,15 @@ class Starter:
                 return self._carry_out(node, position, decision)
             self._sleep(INTERVAL)
 
-    def _node(self, position: Position) -> Node:
-        id, view = self._store.identity(), self._store.view()
-        ids = view.ids
+    def _node(self, position: Position, view: View) -> Node:
+        id, ids = self._store.identity(), view.ids
         if position.holds == DATA:
             ids = frozenset({id}) if position.last else ids if view.uuid == position.uuid else frozenset()
         return Node(
             id, WAITING, position.holds, secrets.token_hex(2), position.uuid, position.seqno, ids, self._store.vote()
         )
 
-    def _look(self, node: Node) -> tuple[Node, Decision]:
+    def _look(self, node: Node, names: Mapping[str, str]) -> tuple[Node, Decision]:
         if self._serf is None:
             self._serf = self._connect()
         members, own = self._serf.members(), self._serf.self_name()
@@ -94,7 +105,7 @@ class Starter:
             raise Unavailable("it does not know itself yet")
         node = replace(node, name=me.name, host=me.host)
         others = nodes_of((member for member in members if member.name != own), self._settings.name)
-        decision = self._ordered(node, others) or decide(node, others, self._settings.size)
+        decision = self._ordered(node, others) or decide(node, others, self._settings.size, names)
         if decision.vote != node.vote:
             self._store.save_vote(decision.vote)
             node = replace(node, vote=decision.vote)
@@ -151,10 +162,10 @@ class Starter:
             self._serf = None
 
 
-def server_options(cluster: str, node: Node, peers: Sequence[str]) -> list[str]:
-    """The options that make a server a node of the cluster; peers are the hosts to join."""
+def server_options(cluster: str, node: Node, peers: Sequence[Node]) -> list[str]:
+    """The options that make a server a node of the cluster; peers are the nodes to join."""
     # Never an empty list of addresses: Galera takes that for an order to begin.
-    address = ",".join(bracketed(host) for host in peers or (node.host,))
+    address = ",".join(bracketed(peer.host) for peer in peers or (node,))
     return [
         "--wsrep-on=ON",
         f"--wsrep-provider={PROVIDER}",
@@ -164,6 +175,9 @@ def server_options(cluster: str, node: Node, peers: Sequence[str]) -> list[str]:
         f"--wsrep-node-address={bracketed(node.host)}",
         f"--wsrep-node-name={node_name(node)}",
         "--wsrep-sst-method=mariabackup",
+        # Only nodes that served before this one came: one that joins at the same moment sends too little, having
+        # taken this one's joining from its own donor (Galera 26.4.23: "IST didn't contain all write sets").
+        f"--wsrep-sst-donor={','.join(node_name(peer) for peer in peers)}",
         "--wsrep-notify-cmd=dbhandler-cluster-notify",
         "--binlog-format=ROW",
         "--default-storage-engine=InnoDB",
@@ -192,6 +206,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
             raise DbHandlerError("DBHANDLER_CLUSTER is not set: this server is no node of a cluster")
         data = DataDir(config.data_dir, config.engine, config.template, recovery(command, PROVIDER))
         store = ClusterStore(config.state_dir, config.run_dir)
+        end_remains()
         options = Starter(config.cluster, store, data, lambda: connect(config.serf)).options()
         _exec(_inserted(command, options), environ)
     except DbHandlerError as error:

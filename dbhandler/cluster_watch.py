@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
 from dbhandler import sql
 from dbhandler.cluster_decision import stranded
@@ -32,6 +28,7 @@ from dbhandler.config import Config
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.serf import Member
 from dbhandler.server import Server
+from dbhandler.server_process import ServerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +49,15 @@ class Status:
         """From the rows of sql.cluster_status. No rows: the server is in no cluster, or not yet."""
         values = {str(name).lower(): str(value) for name, value in rows}
         state, primary = values.get("wsrep_local_state_comment"), values.get("wsrep_cluster_status") == "Primary"
-        serving = {"Synced": SYNCED, "Donor/Desynced": DONOR}.get(state or "", JOINING)
+        # A donor that has sent all is `Joined` until it is Synced again; a joiner is so, too, but never ready.
+        serving = {"Synced": SYNCED, "Donor/Desynced": DONOR, "Joined": DONOR}.get(state or "", JOINING)
         ready = values.get("wsrep_ready") == "ON"
         mode = NONPRIMARY if not primary else serving if ready else JOINING
         return cls(mode, values.get("wsrep_cluster_state_uuid", ""), int(values.get("wsrep_cluster_size") or 0))
 
 
 class ClusterWatch:
-    """Looks at a node's server. members are the Serf cluster's, own_name says which one is this node, end_server ends
-    the server, which supervisord starts again.
+    """Looks at a node's server. members are the Serf cluster's.
 
     Only `tags` may be called from another thread.
     """
@@ -72,11 +69,11 @@ class ClusterWatch:
         initialised: Callable[[], bool],
         store: ClusterStore,
         members: Callable[[], Sequence[Member]],
-        end_server: Callable[[], None],
+        process: ServerProcess,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster, self._server, self._initialised, self._store = cluster, server, initialised, store
-        self._members, self._end_server, self._clock = members, end_server, clock
+        self._members, self._process, self._clock = members, process, clock
         self._id = store.identity()
         self._node: Node | None = None
         self._outdated: Published | None = None
@@ -85,13 +82,16 @@ class ClusterWatch:
 
     def check(self) -> None:
         """Raises Unavailable, with the reason, while the server must not serve."""
+        self._process.insist()
         try:
             status = Status.of(self._server.execute(sql.cluster_status()))
-        except DbHandlerError:
+        except DbHandlerError as error:
             self._alone_since = None
             if self._node:
                 # It held data a moment ago. What its start program says counts as soon as it says something new.
                 self._node = replace(self._node, mode=JOINING, seqno=-1)
+            if (told := self._told_by_start_program()) and told.reason:
+                raise Unavailable(f"the node does not serve: {told.reason}") from error
             raise
         mode = self._usable(status.mode)
         self._node, self._outdated = Node(self._id, mode, DATA, uuid=status.uuid, seqno=0), self._store.published()
@@ -104,10 +104,13 @@ class ClusterWatch:
 
     def tags(self) -> Mapping[str, str]:
         """The tags `cluster` and `galera`, as true as can be known now."""
-        node, published = self._node, self._store.published()
-        if published and published != self._outdated:
-            return {CLUSTER_TAG: self._cluster, NODE_TAG: published.tag}
-        return {CLUSTER_TAG: self._cluster, NODE_TAG: encode(node) if node else UNKNOWN}
+        node, told = self._node, self._told_by_start_program()
+        return {CLUSTER_TAG: self._cluster, NODE_TAG: told.tag if told else encode(node) if node else UNKNOWN}
+
+    def _told_by_start_program(self) -> Published | None:
+        """What it says now, None where the server has run since it spoke."""
+        published = self._store.published()
+        return published if published != self._outdated else None
 
     def _usable(self, mode: str) -> str:
         """A server without its accounts has not begun yet: whoever joined now would make others."""
@@ -126,13 +129,13 @@ class ClusterWatch:
     def _look_for_a_way_out(self) -> None:
         if self._alone_since is None:
             self._alone_since = self._clock()
-        if self._clock() - self._alone_since < PATIENCE:
+        if self._process.is_ending or self._clock() - self._alone_since < PATIENCE:
             return
         view = self._store.view()
         if why := stranded(view.ids, view.uuid, self._others()):
             logger.warning("cluster %s: %s: this node's server starts anew", self._cluster, why)
             self._alone_since = None
-            self._end_server()
+            self._process.end()
 
     def _others(self) -> list[Node]:
         return [node for node in nodes_of(self._members(), self._cluster) if node.id != self._id]
@@ -143,15 +146,5 @@ def cluster_watch(config: Config, server: Server, members: Callable[[], Sequence
     if config.cluster is None:
         return None
     store = ClusterStore(config.state_dir, config.run_dir)
-    pid_file = config.socket.with_suffix(".pid")
-    return ClusterWatch(
-        config.cluster.name, server, config.ready_file.exists, store, members, partial(end_by_pid_file, pid_file)
-    )
-
-
-def end_by_pid_file(path: Path) -> None:
-    """Asks the process that a pid file names to end; a file that is gone is as good."""
-    try:
-        os.kill(int(path.read_text()), signal.SIGTERM)
-    except (OSError, ValueError) as error:
-        logger.warning("the server cannot be asked to end: %s", error)
+    process = ServerProcess(config.socket.with_suffix(".pid"))
+    return ClusterWatch(config.cluster.name, server, config.ready_file.exists, store, members, process)

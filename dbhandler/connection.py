@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
+from dbhandler.address import join_address
 from dbhandler.option_file import quoted
-from dbhandler.serf import join_address
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable
 
+from dbhandler.address import join_address
 from dbhandler.answer import decode
 from dbhandler.cluster_node import CLUSTER_TAG
 from dbhandler.errors import NoAnswer, TryLater, Unavailable
 from dbhandler.log import shown
-from dbhandler.serf import Member, Serf, join_address
+from dbhandler.serf import Member, Serf
 
 ANSWER_TIMEOUT = 4.0
 """Seconds for one query; the server's own handler gives up after two."""

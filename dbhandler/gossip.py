@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from dbhandler import files, log, paths
-from dbhandler.config import SECRETS, SPENT_SECRETS, SerfSettings, cluster_name, log_format, serf_settings
+from dbhandler.address import reachable
+from dbhandler.config import SECRETS, SPENT_SECRETS, cluster_name, log_format
 from dbhandler.errors import ConfigError, DbHandlerError
-from dbhandler.serf import Serf, reachable
+from dbhandler.serf import Serf
+from dbhandler.serf_settings import SerfSettings, serf_settings
 
 logger = logging.getLogger(__name__)
 

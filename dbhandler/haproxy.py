@@ -5,6 +5,7 @@ Source: HAProxy 3.0 Management Guide, 9.3 ("Unix Socket commands"), and its Conf
 
 from __future__ import annotations
 
+import csv
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,29 +17,41 @@ SLOTS = 64
 """Servers that HAProxy holds ready, without an address until a node gets one."""
 TIMEOUT = 5.0
 
+_SUMS = ("FRONTEND", "BACKEND")
+"""Lines of HAProxy's statistics that stand for no server."""
+
 _CONFIGURATION = """\
 global
   stats socket {socket} mode 600 level admin
-  log stdout format raw daemon notice
 defaults
   mode tcp
-  log global
-  option dontlog-normal
   timeout connect 1s
   # As long as MySQL keeps an idle connection by itself.
   timeout client 8h
   timeout server 8h
   retries 3
   option redispatch 1
+  # A node that is gone answers no probe: the kernel ends its connections, at rest or not, after about 3 s.
+  option srvtcpka
+  srvtcpka-idle 1s
+  srvtcpka-intvl 1s
+  srvtcpka-cnt 2
 frontend mysql
   bind :3306
   default_backend nodes
 backend nodes
   balance {balance}
   # The group's port: it listens only while the server runs, and a check there leaves no line in the server's log.
-  default-server check port 4567 inter 500ms fastinter 200ms fall 2 rise 2 on-marked-down shutdown-sessions
-  server-template node 1-{slots} 127.0.0.1:3306 disabled
+  # Not `on-marked-down shutdown-sessions`: a connection that is only being made then would hang (HAProxy 3.0.11).
+  default-server check port 4567 inter 500ms fastinter 200ms fall 2 rise 2
+  # `tcp-ut` counts here only, not among the defaults.
+  server-template node 1-{slots} 127.0.0.1:3306 disabled tcp-ut 2s
 """
+
+
+def control_socket(run_dir: Path) -> Path:
+    """Where HAProxy takes orders."""
+    return run_dir / "haproxy.sock"
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,9 @@ class Change:
     was: str = ""
 
     def __str__(self) -> str:
-        return f"{self.node} serves at {self.host}:{self.port}" if self.node else f"{self.was} serves no more"
+        # HAProxy's own lines call it by the number.
+        what = f"{self.node} serves at {self.host}:{self.port}" if self.node else f"{self.was} serves no more"
+        return f"{what} (node{self.slot})"
 
 
 class Slots:
@@ -100,6 +115,11 @@ class HaProxy:
             return
         self._tell(f"set server {server} addr {change.host} port {change.port}")
         self._tell(f"set server {server} state ready")
+
+    def serving(self) -> list[str]:
+        """The addresses (host:port) of the servers that get connections."""
+        rows = csv.DictReader(self._ask("show stat").removeprefix("# ").splitlines())
+        return [row["addr"] for row in rows if row["svname"] not in _SUMS and row["status"].startswith("UP")]
 
     def _tell(self, command: str) -> None:
         answer = self._ask(command)

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dbhandler import files
-from dbhandler.config import GOSSIP_PORT
+from dbhandler.address import GOSSIP_PORT, split_address
 from dbhandler.errors import DbHandlerError
-from dbhandler.serf import Member, Serf, split_address
+from dbhandler.serf import Member, Serf
 
 logger = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from dbhandler import log, paths
+from dbhandler import log, paths, usage
 from dbhandler.client import connect_first, default_rpc_addrs
 from dbhandler.cluster_node import nodes_of
 from dbhandler.config import cluster_name, log_format
 from dbhandler.errors import ConfigError, DbHandlerError
-from dbhandler.haproxy import SLOTS, HaProxy, Slots, configuration
+from dbhandler.haproxy import SLOTS, HaProxy, Slots, configuration, control_socket
 from dbhandler.log import shown
 from dbhandler.serf import Member, Serf
 from dbhandler.setting import read_setting
@@ -34,7 +34,7 @@ exit status: 64 wrong usage, 70 HAProxy ended, 78 a wrong setting, 128 + n on si
 """
 INTERVAL = 0.5
 """Seconds between two looks at the members."""
-EX_USAGE, EX_SOFTWARE, EX_CONFIG = 64, 70, 78
+EX_SOFTWARE, EX_CONFIG = 70, 78
 
 
 class Keeper:
@@ -86,8 +86,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     environ = os.environ if environ is None else environ
     log.configure(log_format(environ))
     if argv:
-        print(USAGE, end="", file=sys.stdout if argv in (["-h"], ["--help"]) else sys.stderr)
-        return 0 if argv in (["-h"], ["--help"]) else EX_USAGE
+        return usage.show(argv, USAGE)
     try:
         return _run(environ)
     except DbHandlerError as error:
@@ -104,13 +103,16 @@ def _run(environ: Mapping[str, str]) -> int:
     addresses = [address for given in default_rpc_addrs(environ) for address in given.split(",")]
     run_dir = Path(paths.run_dir(environ))
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file, socket = run_dir / "haproxy.cfg", run_dir / "haproxy.sock"
+    file, socket = run_dir / "haproxy.cfg", control_socket(run_dir)
     file.write_text(configuration(socket, all_write=_all_write(environ)))
+    socket.unlink(missing_ok=True)
     haproxy = subprocess.Popen(["haproxy", "-db", "-f", str(file)])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     keeper = Keeper(cluster, lambda: connect_first(addresses, auth), HaProxy(socket))
     try:
+        while haproxy.poll() is None and not socket.exists():
+            time.sleep(0.02)
         while haproxy.poll() is None:
             keeper.look()
             time.sleep(INTERVAL)

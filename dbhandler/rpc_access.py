@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from dbhandler import paths
+from dbhandler.address import reachable
 from dbhandler.client import default_rpc_addrs
-from dbhandler.serf import reachable
 from dbhandler.setting import read_setting
 
 

@@ -6,7 +6,6 @@ Source: Serf's documentation, "RPC Protocol", version 1.
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,8 @@ from typing import Any
 
 import msgpack
 
-from dbhandler.errors import ConfigError, Denied, Unavailable
+from dbhandler.address import RPC_PORT, join_address, split_address
+from dbhandler.errors import Denied, Unavailable
 
 _RESPONSE, _DONE = "response", "done"
 _WRONG_KEY = ("Authentication required", "Invalid authentication token")
@@ -197,36 +197,9 @@ class Serf:
         return Unavailable(f"the Serf agent at {self._address} does not answer: {reason}")
 
 
-def split_address(address: str, default_port: int) -> tuple[str, int]:
-    """`host:port`, `[v6]:port` or `host` -> (host, port). Raises ConfigError for anything else."""
-    host, colon, port = address.rpartition(":")
-    if not colon or address.endswith("]"):
-        host, port = address, str(default_port)
-    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-        raise ConfigError(f"the address of a Serf agent has to be host:port, not {address!r}")
-    return host.strip("[]"), int(port)
-
-
-def join_address(host: str, port: int | str) -> str:
-    """The reverse of split_address: `host:port`, an IPv6 address in brackets."""
-    return f"{bracketed(host)}:{port}"
-
-
-def bracketed(host: str) -> str:
-    """A host as it stands before a port: an IPv6 address in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
-def reachable(bind: str) -> str:
-    """The address at which what listens at `bind` is reached from the same host: loopback for all addresses."""
-    host, port = split_address(bind, 7373)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return join_address(host, port)
-
-
 def _connect(address: str, timeout: float) -> socket.socket:
     try:
-        return socket.create_connection(split_address(address, 7373), timeout)
+        return socket.create_connection(split_address(address, RPC_PORT), timeout)
     except OSError as error:
         raise Unavailable(f"no Serf agent answers at {address}: {error.strerror or error}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import sys
@@ -11,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("faults", "galera")]
 
@@ -173,15 +171,16 @@ def answers(name: str) -> bool:
     return docker("exec", name, "mariadb", "-Ne", "SELECT COUNT(*) > 0 FROM mysql.user", check=False).strip() == "1"
 
 
-def inserts(connection: Any) -> float:
-    """Rows per second, one by one, each acknowledged."""
-    cursor = connection.cursor()
-    cursor.execute("CREATE DATABASE IF NOT EXISTS pulse")
-    cursor.execute("CREATE OR REPLACE TABLE pulse.rows (n INT PRIMARY KEY)")
-    began = time.perf_counter()
-    for number in range(INSERTS):
-        cursor.execute("INSERT INTO pulse.rows VALUES (%s)", (number,))
-    return INSERTS / (time.perf_counter() - began)
+def inserts(node: Node) -> float:
+    """Seconds for one row, one after the other, each acknowledged."""
+    with closing(node.open()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("CREATE DATABASE IF NOT EXISTS pulse")
+        cursor.execute("CREATE OR REPLACE TABLE pulse.rows (n INT PRIMARY KEY)")
+        began = time.perf_counter()
+        for number in range(INSERTS):
+            cursor.execute("INSERT INTO pulse.rows VALUES (%s)", (number,))
+        return (time.perf_counter() - began) / INSERTS
 
 
 def requests(node: Node, count: int = 30) -> float:
@@ -199,22 +198,24 @@ def requests(node: Node, count: int = 30) -> float:
     return float(node.exec("python3", "-c", prefix + script, user="mysql"))
 
 
-def against_one_server() -> dict[str, float]:
-    """Inserts per second and seconds per create_db: through one of three nodes, and at one plain server."""
+@contextmanager
+def cluster_and_one_server() -> Iterator[tuple[Node, Node]]:
+    """One of three nodes, and a plain server."""
     with site() as made:
-        cluster = formed(made)
-        node = cluster.nodes[0]
+        node = formed(made).nodes[0]
         plain = Node(made, 0, "", [made.name("plain")])
         plain.run_plain(150)
         until(lambda: login(plain))
         time.sleep(2)
-        found = {"requests": requests(node), "plain requests": requests(plain)}
-        for name, one in (("inserts", node), ("plain inserts", plain)):
-            with closing(one.open()) as connection:
-                found[name] = statistics.median(inserts(connection) for _ in range(3))
-    return found
+        yield node, plain
 
 
-if __name__ == "__main__":
-    print(json.dumps({"kill": pause_after_kill(), "stop": pause_after_stop(), "forming": forming(),
-                      **against_one_server()}, indent=1))  # fmt: skip
+def requests_against_one_server() -> tuple[float, float]:
+    with cluster_and_one_server() as (node, plain):
+        return requests(node), requests(plain)
+
+
+def inserts_against_one_server(runs: int = 3) -> tuple[float, float]:
+    with cluster_and_one_server() as (node, plain):
+        pairs = [(inserts(node), inserts(plain)) for _ in range(runs)]
+    return statistics.median(ours for ours, _ in pairs), statistics.median(other for _, other in pairs)

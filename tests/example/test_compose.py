@@ -1,7 +1,8 @@
-"""container/compose.yaml, by Compose 1.29 or whatever this machine has, and by Compose v2 in a container of its own."""
+"""container/compose.yaml and container/galera/compose.yaml, by Compose 1.29 or whatever this machine has, and by v2."""
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import subprocess
@@ -35,16 +36,29 @@ def build_v2() -> None:
     )  # fmt: skip
 
 
+def made(compose: str, folder: Path, file: str) -> ExampleCluster:
+    """A cluster of a Compose file, by the Compose of this machine or v2; not yet started."""
+    if compose == "v2":
+        build_v2()
+        return ComposeV2Cluster(folder, file)
+    if not shutil.which("docker-compose"):
+        pytest.fail("there is no docker-compose here: run `make test-example`")
+    return ExampleCluster(folder, file)
+
+
 @pytest.fixture(params=["here", "v2"])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ExampleCluster]:
-    """The cluster of the README, not yet started."""
-    here = request.param == "here"
-    if not here:
-        build_v2()
-    elif not shutil.which("docker-compose"):
-        pytest.fail("there is no docker-compose here: run `make test-example`")
-    cluster = (ExampleCluster if here else ComposeV2Cluster)(tmp_path, "compose.yaml")
+    """The cluster of the README."""
+    cluster = made(request.param, tmp_path, "compose.yaml")
     (cluster.keys / "root_password").write_text(secrets.token_hex(16))
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def galera(tmp_path: Path) -> Iterator[ExampleCluster]:
+    """Three servers, one database."""
+    cluster = made("v2", tmp_path, "galera/compose.yaml")
     yield cluster
     cluster.close()
 
@@ -68,3 +82,13 @@ def test_two_servers_and_an_application(cluster: ExampleCluster) -> None:
     cluster.compose("restart")
     assert eventually("the application", lambda: page(cluster.url("application"))).strip() == "visit 2"
     assert password not in "".join(cluster.log(service) for service in ("db1", "db2", "serf_agent", "application"))
+
+
+def test_three_servers_and_one_address(galera: ExampleCluster) -> None:
+    galera.up()
+    ask = ("dbhandler-request", "shop", "--state", "/var/lib/dbhandler/shop.json", "--format", "json")
+    eventually("three servers", lambda: len(json.loads(galera.exec("db2", *ask).splitlines()[-1])["hosts"]) == 3)
+    assert galera.exec("db3", "dbhandler-cluster", "status").count(" synced ") == 3
+    health = ("inspect", "-f", "{{.State.Health.Status}}", galera.containers("proxy")[0])
+    eventually("the proxy's health", lambda: docker(*health).strip() == "healthy")
+    assert galera.exec("proxy", "dbhandler-health").count(":3306") == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql
+import pytest
 from containers import Server, Site, docker, eventually
 
 IMAGE = os.environ.get("DBHANDLER_GALERA_IMAGE", "dbhandler:galera")
@@ -35,7 +37,7 @@ class Scale:
 
 
 SCALES = {
-    "short": Scale(faults=2, outages=1, formings=1, apart=3.0),
+    "short": Scale(faults=3, outages=1, formings=2, apart=3.0),
     "full": Scale(faults=50, outages=10, formings=20, apart=60.0),
 }
 SCALE = SCALES[os.environ.get("DBHANDLER_GALERA", "short")]
@@ -94,6 +96,10 @@ class Node(Server):
         lines = self.sql(f"SHOW GLOBAL STATUS LIKE '{variable}'", check=False)
         return lines[0].partition("\t")[2] if len(lines) == 1 else ""
 
+    def transfers(self) -> int:
+        """How often it has taken all data of another node, instead of what it had missed."""
+        return self.logs.count("mariabackup SST completed on joiner")
+
     @property
     def ready(self) -> bool:
         return self.running and self.tag("mysql") == "ready" and self.status("wsrep_local_state_comment") == "Synced"
@@ -105,12 +111,12 @@ class Node(Server):
 class Cluster:
     """Three nodes of one cluster."""
 
-    _clusters = itertools.count(1)
+    _addresses = itertools.cycle(range(20, 200))
+    """By their last numbers; nobody has one any more when its turn comes again."""
 
     def __init__(self, site: Site, count: int = 3, name: str = "shop") -> None:
         names = [site.name(f"node{number}") for number in range(count)]
         self.nodes = [Node(site, number, name, names) for number in range(count)]
-        self._addresses = itertools.count(20 * next(self._clusters))
         self.first_logs: list[str] = []
 
     def start(self, rng: random.Random, apart: float = 0.0) -> None:
@@ -124,7 +130,10 @@ class Cluster:
         docker("kill", *(node.name for node in rng.sample(self.nodes, len(self.nodes))))
 
     def wait_ready(self) -> None:
-        eventually("all nodes to serve", lambda: all(node.ready for node in self.nodes) or self._ended(), PATIENCE, 1.0)
+        try:
+            eventually("all nodes", lambda: all(node.ready for node in self.nodes) or self._ended(), PATIENCE, 1.0)
+        except pytest.fail.Exception as error:
+            raise AssertionError(self.story()) from error
         assert len({node.status("wsrep_cluster_state_uuid") for node in self.nodes}) == 1
         self.first_logs = self.first_logs or [node.logs for node in self.nodes]
         assert {node.status("wsrep_cluster_size") for node in self.nodes} == {str(len(self.nodes))}
@@ -134,10 +143,10 @@ class Cluster:
             assert node.running, f"{node.name} has ended:\n{node.end(80)}"
         return False
 
-    def events_log(self) -> str:
-        """What all nodes have logged, for a failure's message."""
-        lines = (line for node in self.nodes for line in node.logs.splitlines() if "[dbhandler]" in line)
-        return "\n".join(sorted(lines))
+    def story(self) -> str:
+        """What our processes, and the servers in trouble, have logged on all nodes, for a failure's message."""
+        lines = (f"{line} ({node.name})" for node in self.nodes for line in node.logs.splitlines())
+        return "\n".join(sorted(line for line in lines if re.search(r"\[dbhandler\]|\[ERROR\]|supervis|exit", line)))
 
 
 class Writer:

@@ -46,9 +46,12 @@ def test_single_faults_under_load(cluster: Cluster, rng: random.Random) -> None:
         for number in range(SCALE.faults):
             writer.wait_for_more()
             fault = FAULTS[number] if number < len(FAULTS) else rng.choice(FAULTS)
-            fault(rng.choice(cluster.nodes), writer)
+            node = rng.choice(cluster.nodes)
+            before = node.transfers()
+            fault(node, writer)
             time.sleep(1)
             cluster.wait_ready()
+            assert node.transfers() == before, f"{fault.__name__} made {node.name} take all data anew"
     writer.check()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cluster import Cluster, Node, Writer
-from containers import docker, eventually
+from containers import Site, docker, eventually
 
 
 def test_the_way_out(cluster: Cluster) -> None:
@@ -32,6 +32,28 @@ def test_the_way_out(cluster: Cluster) -> None:
         node.run(230 + number)
     cluster.wait_ready()
     writer.check()
+
+
+def test_a_new_node_replaces_one(site: Site, cluster: Cluster) -> None:
+    cluster.wait_ready()
+    first, second, third = cluster.nodes
+    new = Node(site, 0, "shop", [site.name("new"), second.name])
+    new.run(240)
+    eventually("the fourth", lambda: new.ready and new.status("wsrep_cluster_size") == "4")
+    first.stop()
+    eventually("three", lambda: new.status("wsrep_cluster_size") == "3")
+    rest = Cluster(site, count=0)
+    rest.nodes = [second, third, new]
+    rest.wait_ready()
+    # The one that left in order belongs to the last view no more: nobody waits for it.
+    docker("kill", *(node.name for node in rest.nodes))
+    for node in rest.nodes:
+        node.start()
+    rest.wait_ready()
+    first.start()
+    eventually("the first one's return", lambda: new.status("wsrep_cluster_size") == "4")
+    new.stop()
+    cluster.wait_ready()
 
 
 def waits(node: Node) -> bool:

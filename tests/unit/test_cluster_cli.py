@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
 
-from dbhandler.cluster_cli import EX_USAGE, Sight, main, order_for, report
+from dbhandler.cluster_cli import Sight, main, order_for, report
 from dbhandler.cluster_node import DATA, EMPTY, JOINING, NONPRIMARY, SYNCED, WAITING, Node
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER
 from dbhandler.errors import Denied, InvalidRequest
@@ -46,7 +47,7 @@ RISKS = [
     (data("b", 5, alive=False), "it is not known what 'db-b' holds"),
     (data("b", 5, NONPRIMARY), "it is not known what 'db-b' holds"),
     (data("b", 5, JOINING), "it is not known what 'db-b' holds"),
-    (data("b", 5, view="abx"), "x served in this cluster and is not there"),
+    (data("b", 5, view="abx"), "'x' served in this cluster and is not there"),
 ]
 
 
@@ -75,12 +76,12 @@ def test_what_no_acceptance_allows(accept_loss: bool) -> None:
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["bootstrap"], ["bootstrap", "a", "--force"], ["status", "x"]])
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     environ = {"DBHANDLER_ENGINE": "mariadb", "DBHANDLER_CLUSTER": "shop"}
-    assert main(arguments, environ) == EX_USAGE
+    assert main(arguments, environ) == os.EX_USAGE
     assert "no such command" in capsys.readouterr().err
 
 
 def test_a_server_in_no_cluster(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status"], {"DBHANDLER_ENGINE": "mariadb"}) == EX_USAGE
+    assert main(["status"], {"DBHANDLER_ENGINE": "mariadb"}) == os.EX_USAGE
     assert "in no cluster" in capsys.readouterr().err
 
 

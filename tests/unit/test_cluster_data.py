@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbhandler import tls
-from dbhandler.cluster_data import STATE_FILE, DataDir, Position, recovery
+from dbhandler.cluster_data import STATE_FILE, UNFINISHED_TRANSFER, DataDir, Position, recovery
 from dbhandler.cluster_node import DATA, EMPTY, FOREIGN
 from dbhandler.data_dir import MARKER, STAMP
 from dbhandler.errors import DbHandlerError
@@ -53,6 +53,13 @@ def test_what_a_first_transfer_has_left(made: Made) -> None:
     for name in (STATE_FILE, "galera.cache", "sst_in_progress", "ibdata1", "server-key.pem"):
         (made.path / name).touch()
     assert made.data.position() == Position(EMPTY)
+
+
+@pytest.mark.parametrize("left", UNFINISHED_TRANSFER)
+def test_a_transfer_that_was_cut(made: Made, left: str) -> None:
+    assert not made.data.transfer_was_cut()
+    (made.path / left).mkdir()
+    assert made.data.transfer_was_cut()
 
 
 def test_data_of_a_server_outside_any_cluster(made: Made) -> None:

@@ -122,9 +122,15 @@ def test_decisions(what: str, me: Node, others: list[Node], action: str, reason:
     assert reason in decision.reason
 
 
+def test_who_is_missed_has_a_name_even_when_serf_has_forgotten_it() -> None:
+    known = decide(data("a", 5), [data("b", 5)], 3, {"c": "db-of-old"})
+    assert known.reason.startswith("waiting for 'db-of-old', of the last component")
+
+
 def test_whom_to_join() -> None:
-    decision = decide(node("a"), [data("b", 0, mode=SYNCED), node("c"), data("d", 0, mode=DONOR)], 3)
-    assert decision == Decision(JOIN, "joining 'db-b', 'db-d'", None, ("10.0.0.98", "10.0.0.100"))
+    synced, donor = data("b", 0, mode=SYNCED), data("d", 0, mode=DONOR)
+    decision = decide(node("a"), [synced, node("c"), donor], 3)
+    assert decision == Decision(JOIN, "joining 'db-b', 'db-d'", None, (synced, donor))
 
 
 VOTES = [

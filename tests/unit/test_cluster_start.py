@@ -9,7 +9,7 @@ import pytest
 
 from dbhandler.cluster_data import Position
 from dbhandler.cluster_node import DATA, EMPTY, FOREIGN, WAITING, Ballot, Node, decode, encode
-from dbhandler.cluster_start import Starter, _inserted, node_name, server_options
+from dbhandler.cluster_start import SENDER_PATIENCE, Starter, _inserted, node_name, server_options
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore, View
 from dbhandler.config import ClusterSettings
 from dbhandler.errors import Unavailable
@@ -54,10 +54,13 @@ class FakeData:
     """A data directory at a position; `done` records what was prepared."""
 
     def __init__(self, position: Position) -> None:
-        self._position, self.done = position, []
+        self._position, self.done, self.cut = position, [], False
 
     def position(self) -> Position:
         return self._position
+
+    def transfer_was_cut(self) -> bool:
+        return self.cut
 
     def prepare_to_begin(self, holds: str, new_history: bool = False) -> None:
         self.done.append(("begin", holds, new_history))
@@ -67,17 +70,19 @@ class FakeData:
 
 
 class Build:
-    """Makes the Starter under test; each of its waits carries out the next step of `script`."""
+    """Makes the Starter under test; each of its waits, which it notes, carries out the next step of `script`."""
 
     def __init__(self, folder: Path) -> None:
         self.store, self.serf, self.data = ClusterStore(folder, folder), FakeSerf(), FakeData(Position(EMPTY))
         self.script: list[object] = []
+        self.waits: list[float] = []
 
     def options(self, size: int = 1) -> list[str]:
         settings = ClusterSettings("shop", size)
         return Starter(settings, self.store, self.data, self.serf.connect, self._wait).options()  # type: ignore[arg-type]
 
-    def _wait(self, _seconds: float) -> None:
+    def _wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
         assert self.script, f"it waits for ever: {self.store.published()}"
         step = self.script.pop(0)
         if callable(step):
@@ -116,10 +121,22 @@ def test_it_votes_waits_and_joins(build: Build, caplog: pytest.LogCaptureFixture
     build.script = [None, begins]
     options = build.options(3)
     assert "--wsrep-cluster-address=gcomm://10.0.0.2" in options
+    # Not the third, which joins at the same moment.
+    assert "--wsrep-sst-donor=a.b0" in options
     assert "--wsrep-new-cluster" not in options
     assert build.data.done == [("join",)]
     assert (build.own().mode, build.store.vote()) == ("joining", None)
     assert "cluster 'shop': waiting for 'a' to begin" in caplog.text
+
+
+def test_after_a_cut_transfer_its_sender_is_given_time(build: Build) -> None:
+    build.serf.others = [other(f"synced data {UUID}:0 b0/0 - -")]
+    build.script = [None]
+    build.options()
+    assert build.waits == []
+    build.data.cut = True
+    build.options()
+    assert build.waits == [SENDER_PATIENCE]
 
 
 def test_a_vote_of_the_former_run_still_binds(build: Build) -> None:

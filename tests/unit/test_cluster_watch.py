@@ -10,7 +10,7 @@ from fakes import Clock, RecordingServer, Rows
 from dbhandler import sql
 from dbhandler.cluster_node import DATA, EMPTY, JOINING, WAITING, Node, decode, encode
 from dbhandler.cluster_store import ClusterStore, View
-from dbhandler.cluster_watch import PATIENCE, ClusterWatch, end_by_pid_file
+from dbhandler.cluster_watch import PATIENCE, ClusterWatch
 from dbhandler.errors import Unavailable
 from dbhandler.serf import Member
 
@@ -27,6 +27,19 @@ def rows(state: str = "Synced", primary: str = "Primary", ready: str = "ON", siz
     ]
 
 
+class FakeProcess:
+    """Counts what is done to the server's process."""
+
+    def __init__(self) -> None:
+        self.ended, self.insisted, self.is_ending = 0, 0, False
+
+    def end(self) -> None:
+        self.ended += 1
+
+    def insist(self) -> None:
+        self.insisted += 1
+
+
 class Made:
     """The watch under test and what it looks at."""
 
@@ -34,13 +47,10 @@ class Made:
         self.clock, self.server = clock, RecordingServer({sql.cluster_status(): rows()})
         self.store = ClusterStore(folder, folder)
         self.members: list[Member] = []
-        self.initialised, self.ended = True, 0
+        self.initialised, self.process = True, FakeProcess()
         self.watch = ClusterWatch(
-            "shop", self.server, lambda: self.initialised, self.store, lambda: self.members, self._end, clock  # type: ignore[arg-type]
+            "shop", self.server, lambda: self.initialised, self.store, lambda: self.members, self.process, clock  # type: ignore[arg-type]
         )  # fmt: skip
-
-    def _end(self) -> None:
-        self.ended += 1
 
     def says(self, answer: Rows | Exception) -> str:
         """Looks once; returns why the server must not serve, or nothing."""
@@ -79,11 +89,17 @@ def test_synced_in_a_primary_component_it_serves(made: Made) -> None:
         (rows(primary="Disconnected", ready="OFF", size="0"), "no quorum", "nonprimary"),
         (rows(state="Joining"), "joining", "joining"),
         (rows(ready="OFF"), "joining", "joining"),
+        (rows(state="Joined", ready="OFF"), "joining", "joining"),
     ],
 )
 def test_when_it_does_not_serve(made: Made, answer: Rows, reason: str, mode: str) -> None:
     assert reason in made.says(answer)
     assert made.node().mode == mode
+
+
+def test_a_donor_that_has_sent_all_is_one_until_it_is_synced(made: Made) -> None:
+    assert made.says(rows("Joined")) == ""
+    assert made.node().mode == "donor"
 
 
 def test_a_donor_serves_only_while_nobody_else_does(made: Made) -> None:
@@ -132,6 +148,15 @@ def test_a_server_that_has_just_ended_does_not_pass_for_an_empty_one(made: Made)
     assert made.watch.tags()["galera"] == encode(fresh)
 
 
+def test_while_the_server_waits_its_absence_has_a_reason(made: Made) -> None:
+    made.store.publish(Node("aa", WAITING, EMPTY))
+    assert made.says(Unavailable("away")) == "away"
+    made.store.publish(Node("aa", WAITING, EMPTY), "waiting for 'db3'")
+    assert made.says(Unavailable("away")) == "the node does not serve: waiting for 'db3'"
+    made.says(rows())
+    assert made.says(Unavailable("away")) == "away"
+
+
 def alone(made: Made, seconds: float) -> None:
     made.says(rows(primary="non-Primary"))
     made.clock.advance(seconds)
@@ -142,20 +167,20 @@ def test_a_server_that_can_have_no_quorum_starts_anew_after_a_while(made: Made) 
     made.store.save_view(View(UUID, {"bb": "db2"}))
     made.members = [other("waiting")]
     alone(made, PATIENCE / 2)
-    assert made.ended == 0
+    assert made.process.ended == 0
     made.clock.advance(PATIENCE)
     made.says(rows(primary="non-Primary"))
-    assert made.ended == 1
+    assert made.process.ended == 1
     # It takes a while to end.
     made.says(rows(primary="non-Primary"))
-    assert made.ended == 1
+    assert made.process.ended == 1
 
 
 def test_a_server_whose_peers_may_come_back_waits(made: Made) -> None:
     made.store.save_view(View(UUID, {"bb": "db2"}))
     made.members = [other("nonprimary")]
     alone(made, 10 * PATIENCE)
-    assert made.ended == 0
+    assert made.process.ended == 0
 
 
 def test_a_quorum_in_between_begins_the_patience_anew(made: Made) -> None:
@@ -164,9 +189,17 @@ def test_a_quorum_in_between_begins_the_patience_anew(made: Made) -> None:
     alone(made, PATIENCE / 2)
     made.says(rows())
     alone(made, PATIENCE * 0.9)
-    assert made.ended == 0
+    assert made.process.ended == 0
 
 
-def test_a_pid_file_that_is_gone_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    end_by_pid_file(tmp_path / "mysqld.pid")
-    assert "cannot be asked to end" in caplog.text
+def test_a_server_that_is_ending_is_not_asked_again(made: Made) -> None:
+    made.store.save_view(View(UUID, {"bb": "db2"}))
+    made.members = [other("waiting")]
+    made.process.is_ending = True
+    alone(made, 10 * PATIENCE)
+    assert made.process.ended == 0
+
+
+def test_a_server_that_does_not_answer_either_is_insisted_on(made: Made) -> None:
+    made.says(Unavailable("away"))
+    assert made.process.insisted == 1

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.config import SECRETS, Config, serf_settings
+from dbhandler.config import SECRETS, Config
 from dbhandler.errors import ConfigError
+from dbhandler.serf_settings import serf_settings
 from dbhandler.setting import read_setting
 
 KEY = base64.b64encode(bytes(32)).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 from fakes import SocketServer
 
+from dbhandler import proxy_health
 from dbhandler.errors import Unavailable
-from dbhandler.haproxy import Change, HaProxy, Slots, configuration
-from dbhandler.proxy import EX_CONFIG, EX_USAGE, Keeper, main, ready_nodes
+from dbhandler.haproxy import Change, HaProxy, Slots, configuration, control_socket
+from dbhandler.proxy import EX_CONFIG, Keeper, main, ready_nodes
 from dbhandler.serf import Member
 
 A, B, C = ("10.0.0.1", 3306), ("10.0.0.2", 3306), ("10.0.0.3", 3307)
@@ -99,6 +101,38 @@ def test_what_haproxy_is_told(tmp_path: Path, runtime: Runtime) -> None:
     ]
 
 
+STATISTICS = b"""# pxname,svname,qcur,status,addr,
+mysql,FRONTEND,,OPEN,,
+nodes,node1,0,UP,10.0.0.1:3306,
+nodes,node2,0,DOWN 1/2,10.0.0.2:3306,
+nodes,node3,0,UP 1/2,10.0.0.3:3306,
+nodes,node4,0,MAINT,127.0.0.1:3306,
+nodes,BACKEND,0,UP,,
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "told"),
+    [
+        (STATISTICS, 0, "passes connections on to 10.0.0.1:3306, 10.0.0.3:3306"),
+        (STATISTICS.replace(b"UP", b"MAINT"), 1, "no node of the cluster serves"),
+    ],
+)
+def test_its_health(answer: bytes, status: int, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Runtime(control_socket(tmp_path), answer)
+    assert proxy_health.main([], {"DBHANDLER_RUN_DIR": str(tmp_path)}) == status
+    assert capsys.readouterr().out == told + "\n"
+    made.close()
+
+
+def test_its_health_without_a_haproxy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert proxy_health.main([], {"DBHANDLER_RUN_DIR": str(tmp_path)}) == 1
+    assert "haproxy does not answer" in capsys.readouterr().out
+    assert proxy_health.main(["--help"], {}) == 0
+    assert proxy_health.main(["--now"], {}) == os.EX_USAGE
+
+
 def test_a_refusal_is_an_error(tmp_path: Path) -> None:
     made = Runtime(tmp_path / "sock", b"No such server.\n")
     with pytest.raises(Unavailable, match="No such server"):
@@ -143,5 +177,5 @@ def test_wrong_settings(
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"], {}) == 0
-    assert main(["x"], {}) == EX_USAGE
+    assert main(["x"], {}) == os.EX_USAGE
     assert "DBHANDLER_PROXY_WRITERS" in capsys.readouterr().out

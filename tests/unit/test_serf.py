@@ -9,8 +9,9 @@ import msgpack
 import pytest
 from fakes import Reply, RpcServer, ok
 
+from dbhandler.address import reachable, split_address
 from dbhandler.errors import Denied, Unavailable
-from dbhandler.serf import Member, Serf, reachable, split_address
+from dbhandler.serf import Member, Serf
 
 Answers = Callable[[str, dict[str, object], int], Reply]
 Start = Callable[[Answers], RpcServer]
