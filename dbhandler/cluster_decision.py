@@ -19,6 +19,7 @@ from types import MappingProxyType
 from dbhandler.cluster_node import (
     BEGINNING,
     DATA,
+    EMPTY,
     FOREIGN,
     JOINING,
     NONPRIMARY,
@@ -69,6 +70,17 @@ def decide(me: Node, others: Sequence[Node], size: int, names: Mapping[str, str]
     return _ballot(me, [me, *alive], others, size, names)
 
 
+def before(me: Node, others: Iterable[Node], serving: Sequence[Node]) -> list[Node]:
+    """The nodes that join those that serve before this one does.
+
+    A server that reaches the group while it takes in another one may break it apart (Galera 26.4.23: one is taken in,
+    the other "forgotten", and at that one's next attempt the first component finds no common view any more).
+    """
+    inside = frozenset().union(*(node.view for node in serving))
+    outside = [node for node in others if node.alive and node.id not in inside and not node.serves]
+    return [node for node in outside if node.mode == JOINING or (node.name < me.name and _may_join(node, serving))]
+
+
 def stranded(view: frozenset[str], uuid: str, others: Iterable[Node]) -> str | None:
     """Why a server that runs without a quorum has to start anew to get one, None where it can still hope.
 
@@ -91,6 +103,10 @@ def _join(me: Node, serving: list[Node]) -> Decision:
     if me.holds == DATA and me.uuid != serving[0].uuid:
         return _refuse(me, f"it holds the data of cluster {me.uuid}, and {_names(serving)} serve {serving[0].uuid}")
     return Decision(JOIN, f"joining {_names(serving)}", None, tuple(serving))
+
+
+def _may_join(node: Node, serving: Sequence[Node]) -> bool:
+    return node.mode == WAITING and (node.holds == EMPTY or node.uuid == serving[0].uuid)
 
 
 def _ballot(me: Node, voters: list[Node], others: Sequence[Node], size: int, names: Mapping[str, str]) -> Decision:

@@ -37,7 +37,7 @@ class Ballot:
 @dataclass(frozen=True)
 class Node:
     """One node. uuid and seqno are its position (for data only), view the identities of the nodes in the last primary
-    component it was in (empty: not known), vote the node that it lets begin. alive, name and host are Serf's."""
+    component it was in, or is (empty: not known), vote the node that it lets begin. alive, name and host are Serf's."""
 
     id: str
     mode: str

@@ -17,7 +17,7 @@ from typing import NoReturn
 from dbhandler import log
 from dbhandler.address import bracketed
 from dbhandler.cluster_data import DataDir, Position, recovery
-from dbhandler.cluster_decision import BEGIN, JOIN, REFUSE, WAIT, Decision, decide
+from dbhandler.cluster_decision import BEGIN, JOIN, REFUSE, WAIT, Decision, before, decide
 from dbhandler.cluster_node import BEGINNING, CLUSTER_TAG, DATA, JOINING, NODE_TAG, WAITING, Node, encode, nodes_of
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore, View
 from dbhandler.cluster_transfer import end_remains
@@ -37,6 +37,9 @@ SENDER_PATIENCE = 10.0
 """Seconds after which the sender of a transfer that was cut has surely given up (it tries for 4 s, see the Dockerfile).
 It would find the receiver of the next transfer, and both would fail; so would, by the sender left over, every later
 one."""
+TURN_PATIENCE = 10.0
+"""Seconds for which those who join before this node are waited for: within them a server reaches the group or ends
+(pc.wait_prim_timeout)."""
 PROVIDER_OPTIONS = (
     # Who begins is decided here, and in one way only: a stored view beside it could make a second cluster.
     "pc.recovery=no;pc.wait_prim_timeout=PT10S;"
@@ -65,6 +68,7 @@ class Starter:
         self._serf: Serf | None = None
         self._complaint = ""
         self._untold = False
+        self._waited = 0.0
 
     def options(self) -> list[str]:
         """Waits for the decision and carries it out; returns the server's options. Raises DbHandlerError or OSError."""
@@ -106,6 +110,7 @@ class Starter:
         node = replace(node, name=me.name, host=me.host)
         others = nodes_of((member for member in members if member.name != own), self._settings.name)
         decision = self._ordered(node, others) or decide(node, others, self._settings.size, names)
+        decision = self._in_turn(node, others, decision)
         if decision.vote != node.vote:
             self._store.save_vote(decision.vote)
             node = replace(node, vote=decision.vote)
@@ -123,6 +128,14 @@ class Starter:
             self._store.give_order(None)
             return None
         return Decision(BEGIN, f"beginning by the operator's order with what this node holds: {order}", node.ballot)
+
+    def _in_turn(self, node: Node, others: Sequence[Node], decision: Decision) -> Decision:
+        first = before(node, others, decision.peers) if decision.action == JOIN else []
+        if not first or self._waited >= TURN_PATIENCE:
+            return decision
+        self._waited += INTERVAL
+        names = ", ".join(shown(other.name) for other in first)
+        return Decision(WAIT, f"waiting for {names} to join first", decision.vote)
 
     def _publish(self, me: Member, node: Node, reason: str) -> None:
         self._store.publish(node, reason, node.host)

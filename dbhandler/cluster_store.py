@@ -56,7 +56,8 @@ class ClusterStore:
         """Which node this is: made once, and kept when its name and address change."""
         path = self._state / IDENTITY
         if not path.exists():
-            files.write_private(path, secrets.token_hex(4) + "\n")
+            # The agent and the start program of a first start come here at the same moment.
+            files.write_private_once(path, secrets.token_hex(4) + "\n")
         text = path.read_text(errors="replace").strip()
         if not _ID.fullmatch(text):
             raise DbHandlerError(f"{path} holds no identity of a cluster node: 8 hexadecimal digits")

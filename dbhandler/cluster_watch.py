@@ -94,7 +94,9 @@ class ClusterWatch:
                 raise Unavailable(f"the node does not serve: {told.reason}") from error
             raise
         mode = self._usable(status.mode)
-        self._node, self._outdated = Node(self._id, mode, DATA, uuid=status.uuid, seqno=0), self._store.published()
+        view = self._store.view().ids
+        self._node = Node(self._id, mode, DATA, uuid=status.uuid, seqno=0, view=view)
+        self._outdated = self._store.published()
         reason = self._obstacle(mode, status)
         if reason != self._reason:
             logger.info("cluster %s: %s", self._cluster, reason or f"this node serves, one of {status.size}")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbhandler.cluster_decision import BEGIN, JOIN, REFUSE, WAIT, Decision, decide, stranded
+from dbhandler.cluster_decision import BEGIN, JOIN, REFUSE, WAIT, Decision, before, decide, stranded
 from dbhandler.cluster_node import (
     BEGINNING,
     DATA,
@@ -158,6 +158,25 @@ def test_votes(what: str, me: Node, others: list[Node], vote: str) -> None:
 def test_a_vote_follows_its_candidate_into_a_new_run() -> None:
     decision = decide(node("b", vote="a"), [node("a", vote="a", nonce="7"), node("c")], 3)
     assert decision.vote == Ballot("a", "7")
+
+
+TURNS = [
+    ("nobody else", [], ""),
+    ("a lower name", [node("a")], "a"),
+    ("a higher name", [node("c")], ""),
+    ("a higher name that has begun to join", [node("c", mode=JOINING)], "c"),
+    ("a lower name in the group already", [node("a", mode=JOINING, id="t")], ""),
+    ("a dead one", [dead(node("a"))], ""),
+    ("one with what the cluster holds", [data("a", 5)], "a"),
+    ("one that will be refused", [data("a", 5, uuid=OTHER), node("a", FOREIGN)], ""),
+    ("one that says nothing", [node("a", mode=UNKNOWN)], ""),
+]
+
+
+@pytest.mark.parametrize(("what", "others", "first"), TURNS)
+def test_who_joins_before_this_node_does(what: str, others: list[Node], first: str) -> None:
+    serving = [data("s", 0, "st", mode=SYNCED)]
+    assert "".join(other.id for other in before(node("b"), [*others, *serving], serving)) == first
 
 
 STRANDED = [

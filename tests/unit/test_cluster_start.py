@@ -9,7 +9,15 @@ import pytest
 
 from dbhandler.cluster_data import Position
 from dbhandler.cluster_node import DATA, EMPTY, FOREIGN, WAITING, Ballot, Node, decode, encode
-from dbhandler.cluster_start import SENDER_PATIENCE, Starter, _inserted, node_name, server_options
+from dbhandler.cluster_start import (
+    INTERVAL,
+    SENDER_PATIENCE,
+    TURN_PATIENCE,
+    Starter,
+    _inserted,
+    node_name,
+    server_options,
+)
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore, View
 from dbhandler.config import ClusterSettings
 from dbhandler.errors import Unavailable
@@ -115,7 +123,7 @@ def test_an_empty_node_that_is_expected_to_be_alone_begins(build: Build) -> None
 def test_it_votes_waits_and_joins(build: Build, caplog: pytest.LogCaptureFixture) -> None:
     def begins() -> None:
         assert build.own().vote == build.store.vote() == Ballot("b0", "7")
-        build.serf.others = [other(f"synced data {UUID}:0 b0/0 - -", "a"), *build.serf.others[1:]]
+        build.serf.others = [other(f"synced data {UUID}:0 b0/0 - b0.c0", "a"), *build.serf.others[1:]]
 
     build.serf.others = [other("waiting empty - b0/7 b0/7 -", "a"), other("waiting empty - c0/7 - -", "c")]
     build.script = [None, begins]
@@ -127,6 +135,25 @@ def test_it_votes_waits_and_joins(build: Build, caplog: pytest.LogCaptureFixture
     assert build.data.done == [("join",)]
     assert (build.own().mode, build.store.vote()) == ("joining", None)
     assert "cluster 'shop': waiting for 'a' to begin" in caplog.text
+
+
+def test_it_joins_when_those_before_it_have_reached_the_group(build: Build) -> None:
+    def reaches() -> None:
+        assert build.own().mode == WAITING
+        build.serf.others[0] = other(f"synced data {UUID}:0 b0/0 - b0.c0", "a")
+
+    build.serf.others = [other(f"synced data {UUID}:0 b0/0 - b0", "a"), other("joining empty - c0/7 - -", "c")]
+    build.script = [None, reaches]
+    build.options(3)
+    assert build.own().mode == "joining"
+
+
+def test_one_that_never_reaches_the_group_is_not_waited_for_for_ever(build: Build) -> None:
+    build.serf.others = [other(f"synced data {UUID}:0 b0/0 - b0", "a"), other("joining empty - c0/7 - -", "c")]
+    build.script = [None] * 100
+    build.options(3)
+    assert sum(build.waits) == pytest.approx(TURN_PATIENCE, abs=INTERVAL)
+    assert build.own().mode == "joining"
 
 
 def test_after_a_cut_transfer_its_sender_is_given_time(build: Build) -> None:

@@ -24,6 +24,17 @@ def test_an_identity_is_made_once(store: ClusterStore, tmp_path: Path) -> None:
     assert store.identity() == made == ClusterStore(tmp_path, tmp_path).identity()
 
 
+def test_of_two_processes_that_make_an_identity_one_does(
+    store: ClusterStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(_: int) -> str:
+        (tmp_path / IDENTITY).write_text("aaaaaaaa\n")
+        return "bbbbbbbb"
+
+    monkeypatch.setattr("secrets.token_hex", meanwhile)
+    assert store.identity() == "aaaaaaaa"
+
+
 def test_a_spoilt_identity_is_no_new_one(store: ClusterStore, tmp_path: Path) -> None:
     (tmp_path / IDENTITY).write_text("x")
     with pytest.raises(DbHandlerError, match="holds no identity"):

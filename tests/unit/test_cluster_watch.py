@@ -78,8 +78,11 @@ def other(mode: str, name: str = "db2", id: str = "bb") -> Member:
 
 
 def test_synced_in_a_primary_component_it_serves(made: Made) -> None:
+    made.store.save_view(View(UUID, {"aa": "db1", "bb": "db2"}))
     assert made.says(rows()) == ""
     assert (made.node().mode, made.node().uuid) == ("synced", UUID)
+    # Whoever wants to join next waits until the one before stands here.
+    assert made.node().view == {"aa", "bb"}
 
 
 @pytest.mark.parametrize(
