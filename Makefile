@@ -15,7 +15,7 @@ BUILD_OPTIONS = -f container/Dockerfile --build-arg BASE=$(BASE) --build-arg ENG
 EXAMPLE_FILES = compose.yaml$(if $(filter galera,$(ENGINE)),:compose.cluster.yaml)
 
 .PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-galera test-example fuzz bench \
-	image example-images compose setup clean
+	test-loopback image image-mysql example-images compose setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -45,7 +45,17 @@ endif
 example-stop: compose ## remove what `make example` started, with all its data
 	@COMPOSE_FILE=compose.yaml:compose.cluster.yaml $(PYTHON) container/wordpress/example.py stop
 
-test: lint test-unit test-integration test-image test-faults test-galera test-example ## run everything: lint, unit, integration, containers, faults, clusters, examples
+test: lint ## run everything: lint, unit, integration, containers, faults, clusters, examples
+	@# The image that takes longest is built beside the tests that need none.
+	@$(MAKE) --no-print-directory -j2 test-loopback $(if $(DOCKER),image-mysql)
+	@$(MAKE) --no-print-directory test-image test-faults test-galera test-example
+
+test-loopback: setup
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-integration
+
+image-mysql:
+	@$(MAKE) --no-print-directory image ENGINE=mysql
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
@@ -62,8 +72,7 @@ test-integration: setup ## real mysqld, Serf and supervisord on loopback
 
 test-image: setup ## real containers, both engines
 ifeq ($(DOCKER),yes)
-	@$(MAKE) --no-print-directory image
-	@$(MAKE) --no-print-directory image ENGINE=mysql
+	@$(MAKE) --no-print-directory image image-mysql
 	@container/need serf:serf
 	$(BIN)/pytest -q -n 3 --dist loadfile tests/image
 else
@@ -82,7 +91,7 @@ endif
 test-faults: setup ## nothing is lost, whatever is killed; DBHANDLER_FAULTS=full for the long form
 ifeq ($(DOCKER),yes)
 	@$(MAKE) --no-print-directory image
-	$(BIN)/pytest -q tests/faults
+	$(BIN)/pytest -q $(if $(filter full,$(DBHANDLER_FAULTS)),,-n 2 --dist loadfile) tests/faults
 else
 	@echo "fault tests are left out: no Docker engine answers here (docker info)"
 endif

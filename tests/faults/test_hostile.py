@@ -105,7 +105,7 @@ def test_a_spool_that_is_full_takes_no_more_and_says_so(site: Site) -> None:
     eventually("the complaint", lambda: complaint in server.logs)
     # Serf's handlers run one after another: the answer to a query comes after all of them.
     with server.rpc() as serf:
-        assert [*serf.query("status_db", b"", 60.0, nodes=[server.node])]
+        assert next(serf.query("status_db", b"", 60.0, nodes=[server.node]))
     waiting = server.exec("sh", "-c", "ls /var/lib/dbhandler/spool | wc -l")
     assert int(waiting) == ROOM
     assert 1 <= server.logs.count(complaint) <= 1 + (time.monotonic() - began) / 10
