@@ -44,7 +44,9 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
         volume = ClusterVolume(config, environ) if config.cluster else Volume(config, command, environ)
         os.umask(0o077)
         signal.signal(signal.SIGTERM, _stop)
-        secrets = {name: value for name in SECRETS if (value := read_setting(environ, name))}
+        # Which node of a cluster begins, and does the first start's work, is decided later.
+        kept = (*SECRETS, *SPENT_SECRETS) if config.cluster else SECRETS
+        secrets = {name: value for name in kept if (value := read_setting(environ, name))}
         _prepare_folders(config, paths.spool_dir(environ))
         environ = without_secrets(environ) | _own_environment(config, argv, paths.control_socket(environ))
         volume.prepare(environ)

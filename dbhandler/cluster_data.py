@@ -43,10 +43,13 @@ class Position:
 
 class DataDir:
     """The data directory `path`. recover runs the server so that it tells its recovered position, and returns what it
-    printed."""
+    printed; first_start does the first start's work on a directory that is filled."""
 
-    def __init__(self, path: Path, engine: str, archive: Path, recover: Callable[[], str]) -> None:
+    def __init__(
+        self, path: Path, engine: str, archive: Path, recover: Callable[[], str], first_start: Callable[[], None]
+    ) -> None:
         self._path, self._engine, self._archive, self._recover = path, engine, archive, recover
+        self._first_start = first_start
 
     def position(self) -> Position:
         """Where this node is, recovering what a crash has left. Raises DbHandlerError or OSError."""
@@ -63,8 +66,9 @@ class DataDir:
         return any((self._path / name).exists() for name in UNFINISHED_TRANSFER)
 
     def prepare_to_begin(self, holds: str, new_history: bool = False) -> None:
-        """Makes the directory fit for a server that begins a cluster: fills an empty one from the template, and lets
-        Galera begin with data. new_history: begin a history of its own, which nobody takes for the former one."""
+        """Makes the directory fit for a server that begins a cluster: fills an empty one from the template and does the
+        first start's work, and lets Galera begin with data. new_history: begin a history of its own, which nobody takes
+        for the former one."""
         if holds == EMPTY:
             self._fill()
         elif holds == DATA:
@@ -101,6 +105,8 @@ class DataDir:
         # Until Galera has begun, these are no data yet: without this they would pass for those of a server outside
         # any cluster.
         files.write_private(self._path / STATE_FILE, NO_POSITION)
+        tls.ensure_keys(self._engine, self._path)
+        self._first_start()
         template.finish(self._path)
 
     def _allow_to_begin(self, new_history: bool) -> None:
@@ -126,7 +132,7 @@ def recovery(command: Sequence[str], provider: str) -> Callable[[], str]:
                 stderr=subprocess.STDOUT, text=True, errors="replace", timeout=RECOVERY_TIMEOUT,
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
-            raise DbHandlerError(f"{command[0]} --wsrep-recover: {type(error).__name__}") from error
+            raise DbHandlerError(f"the server cannot be run to recover its position: {type(error).__name__}") from error
         if done.returncode or not _RECOVERED.search(done.stdout):
             print(done.stdout, end="", flush=True)
         return done.stdout

@@ -24,8 +24,10 @@ from dbhandler.cluster_transfer import end_remains
 from dbhandler.cluster_volume import PROVIDER
 from dbhandler.config import ClusterSettings, Config, log_format
 from dbhandler.errors import DbHandlerError, Unavailable
+from dbhandler.first_start import FirstStartWork
 from dbhandler.gossip import connect
 from dbhandler.log import shown
+from dbhandler.private_server import TETHER
 from dbhandler.serf import Member, Serf
 
 logger = logging.getLogger(__name__)
@@ -217,7 +219,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         config = Config.from_environ(environ)
         if config.cluster is None:
             raise DbHandlerError("DBHANDLER_CLUSTER is not set: this server is no node of a cluster")
-        data = DataDir(config.data_dir, config.engine, config.template, recovery(command, PROVIDER))
+        first = FirstStartWork(config, command, environ, beside_others=True)
+        recover = recovery([*TETHER, *command], PROVIDER)
+        data = DataDir(config.data_dir, config.engine, config.template, recover, lambda: first.do(environ))
         store = ClusterStore(config.state_dir, config.run_dir)
         end_remains()
         options = Starter(config.cluster, store, data, lambda: connect(config.serf)).options()

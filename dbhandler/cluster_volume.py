@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dbhandler import init_scripts, official
+from dbhandler import official
 from dbhandler.cluster_store import NODE, ORDER
 from dbhandler.config import Config
-from dbhandler.errors import ConfigError, DbHandlerError
+from dbhandler.errors import DbHandlerError
 from dbhandler.volume import remove_remains
 
 PROVIDER = "/usr/lib/galera/libgalera_smm.so"
@@ -20,15 +20,13 @@ def before_server(config: Config) -> list[str]:
 
 
 class ClusterVolume:
-    """The volume of a node. dbhandler-cluster-start fills that of the node that begins; the others get its data."""
+    """The volume of a node. dbhandler-cluster-start fills that of the node that begins, and does the first start's work
+    on it; the others get its data. Raises ConfigError for variables of the official images that cannot be."""
 
     def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
         self._config = config
-        if official.first_start(environ).asks_for_something or init_scripts.found():
-            raise ConfigError(
-                "DBHANDLER_CLUSTER takes none of the official images' first-start variables and no scripts in "
-                "/docker-entrypoint-initdb.d: let the applications ask for their databases"
-            )
+        # Whether they are wanted, the cluster decides; whether they are right, whoever starts it learns now.
+        official.first_start(environ)
 
     def prepare(self, _environ: Mapping[str, str]) -> None:
         """Removes what the container's former life has left. Raises DbHandlerError in an image without Galera."""

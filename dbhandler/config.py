@@ -24,7 +24,7 @@ def _official(*names: str) -> tuple[str, ...]:
 
 
 SPENT_SECRETS = _official("ROOT_PASSWORD", "PASSWORD", "ROOT_PASSWORD_HASH", "PASSWORD_HASH")
-"""Settings that are used up by the first start: no process that stays ever sees them."""
+"""Settings that are used up by the first start: no process that stays ever sees them, but in a cluster."""
 
 ROOT_SETTINGS = _official(
     "ROOT_PASSWORD",

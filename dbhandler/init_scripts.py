@@ -34,13 +34,14 @@ def found(folder: Path = FOLDER) -> list[Path]:
 
 
 class InitScripts:
-    """Runs scripts and SQL. client is the command line of the engine's client with its log-in, environ the scripts'.
+    """Runs scripts and SQL. client is the command line of the engine's client with its log-in, environ the scripts',
+    tether stands before the command line of each script.
 
     The first failure raises DbHandlerError with the file's name.
     """
 
-    def __init__(self, client: Sequence[str], environ: Mapping[str, str]) -> None:
-        self._client, self._environ = list(client), dict(environ)
+    def __init__(self, client: Sequence[str], environ: Mapping[str, str], tether: Sequence[str] = ()) -> None:
+        self._client, self._environ, self._tether = list(client), dict(environ), list(tether)
 
     def run(self, paths: Sequence[Path]) -> None:
         """Runs the files one after another."""
@@ -68,7 +69,8 @@ class InitScripts:
         else:
             logger.info("sourcing %s", path)
             command = ["bash", "-c", '. "$1"; . "$0"', str(path), str(FUNCTIONS)]
-        _check(path, subprocess.run(command, stdin=subprocess.DEVNULL, env=self._environ).returncode)
+        done = subprocess.run([*self._tether, *command], stdin=subprocess.DEVNULL, env=self._environ)
+        _check(path, done.returncode)
 
     def _sql(self, path: Path, opener: Opener) -> None:
         process = subprocess.Popen(self._client, stdin=subprocess.PIPE, env=self._environ)

@@ -17,6 +17,9 @@ OPTIONS = (
     "--loose-wsrep-on=OFF",
     "--loose-innodb-buffer-pool-load-at-startup=OFF",
 )
+TETHER = ("setpriv", "--pdeathsig", "KILL")
+"""Before a command line: the program does not outlive the process that starts it, even when that is killed. A server
+left over would hold the data directory, and a script would go on at the next server."""
 START_TIMEOUT = 600.0
 """Seconds. A server that recovers from a crash may need minutes."""
 STOP_TIMEOUT = 600.0

@@ -7,26 +7,18 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
-from dbhandler import files, init_scripts, official, template, tls, upgrade
+from dbhandler import files, official, template, tls, upgrade
 from dbhandler.config import ENGINES, Config
 from dbhandler.data_dir import STAMP, Held, examine, is_empty
 from dbhandler.errors import DbHandlerError
-from dbhandler.init_scripts import InitScripts
-from dbhandler.initialise import Initialiser
-from dbhandler.official import FirstStart
-from dbhandler.option_file import quoted
-from dbhandler.os_user import socket_user
+from dbhandler.first_start import FirstStartWork
 from dbhandler.private_server import PrivateServer
-from dbhandler.server import agent_server
 
 logger = logging.getLogger(__name__)
 
 TC_LOG_CLOSED = b"A\x23\x05\x74"
 """How MariaDB's transaction coordinator log begins once it was closed in order. Source: MariaDB Server, sql/log.cc."""
-
-_NAMES = {"mariadb": "MariaDB", "mysql": "MySQL"}
 
 
 class Volume:
@@ -38,9 +30,8 @@ class Volume:
 
     def __init__(self, config: Config, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self._config, self._command = config, command
-        self._wanted = official.first_start(environ)
+        self._first = FirstStartWork(config, command, environ)
         self._root_password = official.root_password(environ)
-        self._for_scripts = official.for_scripts(environ)
         self._environ: Mapping[str, str] = {}
 
     def prepare(self, environ: Mapping[str, str]) -> None:
@@ -64,37 +55,8 @@ class Volume:
         logger.info("the data directory is filled from the template of this image")
         template.fill(self._config.data_dir, self._config.template)
         tls.ensure_keys(self._config.engine, self._config.data_dir)
-        scripts = init_scripts.found()
-        if scripts or self._wanted.asks_for_something:
-            self._initialise(scripts)
-            logger.info("%s init process done. Ready for start up.", _NAMES[self._config.engine])
+        self._first.do(self._environ)
         template.finish(self._config.data_dir)
-
-    def _initialise(self, scripts: Sequence[Path]) -> None:
-        with PrivateServer(self._command, self._environ) as private, agent_server(self._config) as server:
-            private.wait_for(server)
-            initialiser = Initialiser(server, self._config.engine, lambda text: print(text, flush=True))
-            made = initialiser.make(self._wanted)
-            if scripts:
-                self._run_scripts(scripts, made)
-            if made.root and made.root.expired:
-                initialiser.expire(made.root)
-
-    def _run_scripts(self, scripts: Sequence[Path], made: FirstStart) -> None:
-        log_in = self._config.run_dir / "init.cnf"
-        password = made.root.password if made.root else None
-        user = socket_user() if password is None else "root"
-        files.write_private(log_in, client_options(self._config.socket, user, password))
-        name = self._config.engine
-        client = [name, f"--defaults-extra-file={log_in}", "--comments"]
-        client += [f"--database={made.databases[0]}"] if made.databases else []
-        environ = {**self._environ, **self._for_scripts}
-        environ |= {"DBHANDLER_CLIENT": name, "DBHANDLER_CLIENT_FILE": str(log_in)}
-        environ |= {"MARIADB_ROOT_PASSWORD": password, "MYSQL_ROOT_PASSWORD": password} if password else {}
-        try:
-            InitScripts(client, environ).run(scripts)
-        finally:
-            files.remove(log_in)
 
     def _later_start(self, held: Held, version: str) -> None:
         config = self._config
@@ -114,14 +76,6 @@ class Volume:
                     upgrade.upgrade_mariadb(private, config, str(held.version))
         if not held.ours:
             files.write_private(config.data_dir / STAMP, "")
-
-
-def client_options(socket: Path, user: str, password: str | None) -> str:
-    """An option file for the engine's client."""
-    lines = ["[client]", f"socket={socket}", f"user={user}"]
-    if password is not None:
-        lines.append(f"password={quoted(password)}")
-    return "\n".join([*lines, ""])
 
 
 def server_version(engine: str) -> str:

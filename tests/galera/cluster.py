@@ -52,6 +52,8 @@ class Node(Server):
         self._data, self._state = site.volume(), site.volume()
         self.address = ""
         self.command: Sequence[str] = ()
+        self.options: Sequence[str] = ()
+        """What `docker run` gets beside the usual, and the server in its command line."""
 
     def run(self, last: int, size: int = 3, image: str = IMAGE) -> None:
         """Starts a container at that address, in place of the one before."""
@@ -65,7 +67,8 @@ class Node(Server):
         volumes = ("-v", f"{self._data}:/var/lib/mysql", "-v", f"{self._state}:/var/lib/dbhandler")
         # On some storage drivers (fuse-overlayfs) a killed container's sockets can be neither used nor removed later.
         where = ("--ip", self.address, "--hostname", f"{self.name}-{last}", "--tmpfs", "/run")
-        self._site.run(image, *self.command, options=(*options, *volumes, *where), name=self.name)
+        options = [*options, *volumes, *where, *self.options]
+        self._site.run(image, *self.command, options=options, name=self.name)
 
     def run_plain(self, last: int) -> None:
         """Starts the same image as a server in no cluster."""
@@ -122,7 +125,7 @@ class Cluster:
     def start(self, rng: random.Random, apart: float = 0.0) -> None:
         """Starts all at new addresses, in any order, at most `apart` seconds between the first and the last."""
         for node in rng.sample(self.nodes, len(self.nodes)):
-            node.run(next(self._addresses))
+            node.run(next(self._addresses), size=len(self.nodes))
             time.sleep(rng.uniform(0, apart) / len(self.nodes))
 
     def kill(self, rng: random.Random) -> None:

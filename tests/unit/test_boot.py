@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from dbhandler import boot
+from dbhandler import boot, cluster_volume, official
 from dbhandler.config import SECRETS, SPENT_SECRETS, Config
 from dbhandler.errors import DbHandlerError
 from dbhandler.os_user import socket_user
@@ -139,6 +139,26 @@ def test_the_first_start_s_processes_see_no_secret_and_no_password_is_kept(
     assert given["DBHANDLER_DATA_DIR"] == str(tmp_path / "data")
     assert "hunter2" not in str((given, executed.environ))
     assert not list((tmp_path / "run" / "secrets").iterdir())
+
+
+def test_in_a_cluster_the_first_start_comes_later_and_its_secrets_are_kept_for_it(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[object] = []
+    monkeypatch.setattr(cluster_volume.ClusterVolume, "prepare", lambda *given: prepared.append(given))
+    environ |= {"DBHANDLER_CLUSTER": "shop", "MYSQL_DATABASE": "blog", "MYSQL_USER": "u", "MYSQL_PASSWORD": "hunter2"}
+    handed = entered(environ).environ
+    assert len(prepared) == 1
+    assert "hunter2" not in str(handed)
+    assert official.first_start(handed) == official.first_start(environ)
+
+
+def test_in_a_cluster_a_wrong_variable_ends_the_start_at_once(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ |= {"DBHANDLER_CLUSTER": "shop", "MYSQL_USER": "root", "MYSQL_PASSWORD": "x"}
+    assert boot.entrypoint([], environ) == boot.EX_CONFIG
+    assert "not for 'root'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

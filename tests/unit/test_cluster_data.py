@@ -28,7 +28,11 @@ class Made:
         with tarfile.open(archive, "w") as tar:
             tar.add(folder / "mysql", "mysql")
         self.recovered, self.recoveries = "", 0
-        self.data = DataDir(self.path, "mariadb", archive, self._recover)
+        self.at_first: list[str] = []
+        self.data = DataDir(self.path, "mariadb", archive, self._recover, self._first_start)
+
+    def _first_start(self) -> None:
+        self.at_first = sorted(entry.name for entry in self.path.iterdir())
 
     def _recover(self) -> str:
         self.recoveries += 1
@@ -108,6 +112,8 @@ def test_to_begin_empty_is_to_be_filled_and_still_to_hold_nothing(made: Made) ->
     made.data.prepare_to_begin(EMPTY)
     names = {entry.name for entry in made.path.iterdir()}
     assert names == {"mysql", STATE_FILE, STAMP, "server-key.pem"}
+    # A kill in the middle of the first start's work leaves a directory that is filled again.
+    assert made.at_first == sorted(["mysql", STATE_FILE, MARKER, "server-key.pem"])
     assert made.data.position() == Position(EMPTY)
 
 
@@ -120,6 +126,7 @@ def test_a_filling_that_was_killed_holds_nothing(made: Made) -> None:
 def test_to_begin_with_data_galera_is_told_that_it_may(made: Made) -> None:
     made.state(safe=0)
     made.data.prepare_to_begin(DATA)
+    assert made.at_first == []
     assert (made.path / STATE_FILE).read_text() == STATE.format(uuid=UUID, seqno=5, safe=1)
 
 
@@ -143,5 +150,5 @@ def test_a_recovery_is_the_servers_own_and_its_words_are_kept(capsys: pytest.Cap
 
 
 def test_a_server_that_is_not_there(made: Made) -> None:
-    with pytest.raises(DbHandlerError, match="no-such-server --wsrep-recover: FileNotFoundError"):
+    with pytest.raises(DbHandlerError, match="the server cannot be run to recover its position: FileNotFoundError"):
         recovery(["no-such-server"], "/lib.so")()

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from fakes import RecordingServer
 
-from dbhandler import init_scripts, sql, template, upgrade, volume
+from dbhandler import first_start, init_scripts, sql, template, upgrade, volume
 from dbhandler.config import Config
 from dbhandler.data_dir import MARKER, STAMP
 from dbhandler.errors import DbHandlerError, ServerError
+from dbhandler.first_start import FirstStartWork, client_options
 from dbhandler.os_user import socket_user
+from dbhandler.private_server import TETHER
 from dbhandler.sql import Statement
-from dbhandler.volume import Volume, client_options
+from dbhandler.volume import Volume
 
 VERSION = "11.8.3-MariaDB"
 
@@ -37,10 +39,11 @@ class World:
         patch.setattr(volume, "server_version", lambda engine: VERSION)
         patch.setattr(template, "fill", self._fill)
         patch.setattr("dbhandler.tls.ensure_keys", lambda *_: self.done.append("keys"))
-        patch.setattr(volume, "agent_server", lambda config: self.server)
+        patch.setattr(first_start, "agent_server", lambda config: self.server)
         patch.setattr(upgrade, "agent_server", lambda config: self.server)
         patch.setattr(upgrade, "Server", self._log_in)
-        patch.setattr(volume, "PrivateServer", self._private)
+        for module in (first_start, volume):
+            patch.setattr(module, "PrivateServer", self._private)
         patch.setattr(init_scripts, "found", list)
 
     def prepare(self, **settings: str) -> list[object]:
@@ -140,8 +143,9 @@ def test_scripts_run_after_the_accounts_and_before_the_password_expires(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Scripts:
-        def __init__(self, client: Sequence[str], environ: dict[str, str]) -> None:
+        def __init__(self, client: Sequence[str], environ: dict[str, str], tether: Sequence[str]) -> None:
             self.client, self.environ = client, environ
+            assert not tether
 
         def run(self, paths: Sequence[Path]) -> None:
             log_in = Path(self.environ["DBHANDLER_CLIENT_FILE"])
@@ -151,12 +155,41 @@ def test_scripts_run_after_the_accounts_and_before_the_password_expires(
             assert self.client[-1] == "--database=shop"
             world.done.append(paths)
 
-    monkeypatch.setattr(volume, "InitScripts", Scripts)
+    monkeypatch.setattr(first_start, "InitScripts", Scripts)
     monkeypatch.setattr(init_scripts, "found", lambda: [Path("a.sql")])
     done = world.prepare(MYSQL_ROOT_PASSWORD="pw", MYSQL_DATABASE="shop", MYSQL_ONETIME_PASSWORD="1")
     scripts, expired = done.index([Path("a.sql")]), done.index(sql.expire_password("root", "localhost"))
     assert done.index(sql.set_password("root", "pw", "localhost", "mariadb")) < scripts < expired
     assert not (world.run_dir / "init.cnf").exists()
+
+
+def test_beside_processes_that_wait_for_the_server_the_work_has_a_socket_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, str] = {}
+
+    class Scripts:
+        def __init__(self, client: Sequence[str], environ: dict[str, str], tether: Sequence[str]) -> None:
+            seen.update(environ, tether=" ".join(tether))
+
+        def run(self, paths: Sequence[Path]) -> None:
+            seen["log in"] = Path(seen["DBHANDLER_CLIENT_FILE"]).read_text()
+            seen["clients"] = (Path(seen["MARIADB_HOME"]) / "my.cnf").read_text()
+
+    commands: list[Sequence[str]] = []
+    monkeypatch.setattr(first_start, "InitScripts", Scripts)
+    monkeypatch.setattr(init_scripts, "found", lambda: [Path("a.sh")])
+    monkeypatch.setattr(
+        first_start, "PrivateServer", lambda command, _: commands.append(command) or PrivateWorld(world, ())
+    )
+    environ = world.environ | {"MYSQL_DATABASE": "shop"}
+    FirstStartWork(Config.from_environ(environ), ["mariadbd", "-v"], environ, beside_others=True).do({})
+    option = f"socket={world.run_dir / 'first-start.sock'}"
+    assert commands == [[*TETHER, "mariadbd", "-v", f"--{option}"]]
+    assert seen["tether"] == " ".join(TETHER)
+    assert option in seen["log in"]
+    # What a script reads when it calls the client by itself.
+    assert seen["clients"] == f"[client]\n{option}\n"
 
 
 def test_our_own_directory_is_served_as_it_is(world: World) -> None:
