@@ -33,7 +33,7 @@ from dbhandler.serf import Member, Serf
 logger = logging.getLogger(__name__)
 
 USAGE = "usage: dbhandler-cluster-start SERVER [OPTION ...]    (run by supervisord; see dbhandler-cluster --help)\n"
-INTERVAL = 0.5
+INTERVAL = 0.2
 """Seconds between two looks at the other nodes."""
 SENDER_PATIENCE = 10.0
 """Seconds after which the sender of a transfer that was cut has surely given up (it tries for 4 s, see the Dockerfile).

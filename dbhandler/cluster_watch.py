@@ -94,9 +94,7 @@ class ClusterWatch:
                 raise Unavailable(f"the node does not serve: {told.reason}") from error
             raise
         mode = self._usable(status.mode)
-        view = self._store.view().ids
-        self._node = Node(self._id, mode, DATA, uuid=status.uuid, seqno=0, view=view)
-        self._outdated = self._store.published()
+        self._node, self._outdated = Node(self._id, mode, DATA, uuid=status.uuid, seqno=0), self._store.published()
         reason = self._obstacle(mode, status)
         if reason != self._reason:
             logger.info("cluster %s: %s", self._cluster, reason or f"this node serves, one of {status.size}")
@@ -107,7 +105,12 @@ class ClusterWatch:
     def tags(self) -> Mapping[str, str]:
         """The tags `cluster` and `galera`, as true as can be known now."""
         node, told = self._node, self._told_by_start_program()
-        return {CLUSTER_TAG: self._cluster, NODE_TAG: told.tag if told else encode(node) if node else UNKNOWN}
+        tag = told.tag if told else self._encoded(node) if node else UNKNOWN
+        return {CLUSTER_TAG: self._cluster, NODE_TAG: tag}
+
+    def _encoded(self, node: Node) -> str:
+        # Not as old as the last check: who joins next waits until the one before is in it.
+        return encode(replace(node, view=self._store.view().ids))
 
     def _told_by_start_program(self) -> Published | None:
         """What it says now, None where the server has run since it spoke."""

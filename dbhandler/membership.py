@@ -49,6 +49,7 @@ class Membership:
         self._joined: dict[str, float] = {}
         self._next_join = 0.0
         self._untold = False
+        self._told: Mapping[str, str] = {}
         self._join_complaint = self._complaint = ""
         self.own: Member | None = None
         self.members: list[Member] = []
@@ -57,8 +58,21 @@ class Membership:
         """Looks again and again until `stop` is set."""
         while not stop.is_set():
             self.look()
-            stop.wait(self.interval)
+            self._rest(stop)
         self._disconnect()
+
+    def _rest(self, stop: threading.Event) -> None:
+        """Until the next look is due, or the tags are not true any more: others wait for what they say."""
+        due = self._clock() + self.interval
+        while not stop.wait(EAGER_INTERVAL) and self._clock() < due and self._tags_stand():
+            pass
+
+    def _tags_stand(self) -> bool:
+        try:
+            return dict(self._desired_tags()) == self._told
+        except OSError:
+            # The next look tells it.
+            return True
 
     @property
     def interval(self) -> float:
@@ -131,7 +145,7 @@ class Membership:
         return ""
 
     def _correct_tags(self, serf: Serf) -> None:
-        desired = dict(self._desired_tags())
+        desired = self._told = dict(self._desired_tags())
         actual = self.own.tags if self.own else {}
         if self._untold or any(actual.get(name) != value for name, value in desired.items()):
             # Serf may time out after it has changed the tags here, and has told nobody.

@@ -299,7 +299,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 
 
 def main(names: list[str]) -> int:
-    """Measures the figures named, or all; returns 1 when one was missed."""
+    """Measures the figures named, or all; returns 1 when one was missed, 64 for a name that is none."""
+    if unknown := set(names) - set(FIGURES):
+        print(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}", file=sys.stderr)
+        return os.EX_USAGE
     figures = []
     for name in names or FIGURES:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)

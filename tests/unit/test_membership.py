@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -249,6 +249,47 @@ def test_it_ends_when_told_and_closes_its_connection(serf: FakeSerf, build: Buil
     assert not thread.is_alive()
     # Stopped before the first look, it never had a connection.
     assert serf.closed <= 1
+
+
+class Script:
+    """An event that is waited for while the clock goes on, a step of `steps` at each time, and set after the last."""
+
+    def __init__(self, clock: Clock, *steps: Callable[[], object]) -> None:
+        self._clock, self._steps = clock, list(steps)
+
+    def is_set(self) -> bool:
+        return not self._steps
+
+    def wait(self, seconds: float) -> bool:
+        self._clock.advance(seconds)
+        self._steps.pop(0)()
+        return self.is_set()
+
+
+def test_a_tag_that_is_not_true_any_more_does_not_wait_for_the_next_look(
+    serf: FakeSerf, build: Build, clock: Clock
+) -> None:
+    told: list[tuple[float, str]] = []
+
+    def note() -> None:
+        told.append((clock(), serf.tags["mysql"]))
+
+    build().run(Script(clock, note, lambda: build.tags.update(mysql="ready"), note, note))  # type: ignore[arg-type]
+    assert [state for _, state in told] == ["starting", "ready", "ready"]
+    assert told[-1][0] - told[0][0] < INTERVAL
+
+
+def test_tags_that_cannot_be_read_for_a_moment_end_nothing(serf: FakeSerf, build: Build, clock: Clock) -> None:
+    def fail() -> dict[str, str]:
+        raise OSError("no such folder")
+
+    membership = build()
+    wanted = membership._desired_tags
+    breaks = lambda: setattr(membership, "_desired_tags", fail)  # noqa: E731
+    heals = lambda: setattr(membership, "_desired_tags", wanted)  # noqa: E731
+    waits = [lambda: None] * round(2 * INTERVAL / EAGER_INTERVAL)
+    membership.run(Script(clock, breaks, *waits, heals, *waits))  # type: ignore[arg-type]
+    assert serf.tags == {"mysql": "starting"}
 
 
 def test_a_target_that_was_a_member_and_is_gone_is_joined_again(serf: FakeSerf, build: Build, clock: Clock) -> None:
