@@ -36,6 +36,9 @@ PATIENCE = 10.0
 """Seconds for which a server without a quorum may find one by itself."""
 
 
+_IS_JOINING = "this node is joining"
+
+
 @dataclass(frozen=True)
 class Status:
     """What the server says of its place in the cluster."""
@@ -78,6 +81,7 @@ class ClusterWatch:
         self._node: Node | None = None
         self._outdated: Published | None = None
         self._alone_since: float | None = None
+        self._was_in = False
         self._reason = ""
 
     def check(self) -> None:
@@ -86,7 +90,7 @@ class ClusterWatch:
         try:
             status = Status.of(self._server.execute(sql.cluster_status()))
         except DbHandlerError as error:
-            self._alone_since = None
+            self._alone_since, self._was_in = None, False
             if self._node:
                 # It held data a moment ago. What its start program says counts as soon as it says something new.
                 self._node = replace(self._node, mode=JOINING, seqno=-1)
@@ -122,20 +126,25 @@ class ClusterWatch:
         return BEGINNING if mode in (SYNCED, DONOR) and not self._initialised() else mode
 
     def _obstacle(self, mode: str, status: Status) -> str:
-        if mode != NONPRIMARY:
-            self._alone_since = None
         if mode == NONPRIMARY:
-            self._look_for_a_way_out()
-            return f"this node has no quorum, with {status.size} in its component: it serves nobody"
+            return self._without_quorum(status.size)
+        self._alone_since, self._was_in = None, True
         if mode == DONOR and any(node.mode == SYNCED for node in self._others() if node.alive):
             return "this node sends its data to another one: others serve meanwhile"
-        return "" if mode in (SYNCED, DONOR, BEGINNING) else "this node is joining"
+        return "" if mode in (SYNCED, DONOR, BEGINNING) else _IS_JOINING
 
-    def _look_for_a_way_out(self) -> None:
+    def _without_quorum(self, size: int) -> str:
         if self._alone_since is None:
             self._alone_since = self._clock()
-        if self._process.is_ending or self._clock() - self._alone_since < PATIENCE:
-            return
+        patient = self._clock() - self._alone_since < PATIENCE
+        if not (patient or self._process.is_ending):
+            self._look_for_a_way_out()
+        # A server that has just come answers before its first component is there.
+        if patient and not self._was_in:
+            return _IS_JOINING
+        return f"this node has no quorum, with {size} in its component: it serves nobody"
+
+    def _look_for_a_way_out(self) -> None:
         view = self._store.view()
         if why := stranded(view.ids, view.uuid, self._others()):
             logger.warning("cluster %s: %s: this node's server starts anew", self._cluster, why)

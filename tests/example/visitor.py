@@ -63,8 +63,12 @@ class Visitor:
     def log_in(self, url: str, user: str, password: str) -> None:
         """Logs in, which has to lead to the dashboard."""
         self.open(f"{url}/wp-login.php")
+        # After 0.2 s the page's script goes to one of the fields, and empties that of the password: a timer of our own,
+        # begun later, ends later.
+        self._driver.execute_async_script("setTimeout(arguments[0], 300)")
         self.type("#user_login", user)
         self.type("#user_pass", password)
+        self._wait.until(lambda _: self._find("#user_pass").get_attribute("value") == password)
         self.click("#wp-submit")
         self._wait.until(expected_conditions.title_contains("Dashboard"))
 

@@ -96,6 +96,7 @@ def test_synced_in_a_primary_component_it_serves(made: Made) -> None:
     ],
 )
 def test_when_it_does_not_serve(made: Made, answer: Rows, reason: str, mode: str) -> None:
+    made.says(rows())
     assert reason in made.says(answer)
     assert made.node().mode == mode
 
@@ -122,6 +123,7 @@ def test_without_its_accounts_it_only_begins(made: Made) -> None:
 
 
 def test_the_reason_is_logged_once(made: Made, caplog: pytest.LogCaptureFixture) -> None:
+    made.says(rows())
     for _ in range(3):
         made.says(rows(primary="non-Primary", size="1"))
     made.says(rows())
@@ -164,6 +166,14 @@ def alone(made: Made, seconds: float) -> None:
     made.says(rows(primary="non-Primary"))
     made.clock.advance(seconds)
     made.says(rows(primary="non-Primary"))
+
+
+def test_a_server_that_has_just_come_is_joining_before_it_is_in_a_component(made: Made) -> None:
+    made.says(rows())
+    made.says(Unavailable("away"))
+    assert made.says(rows(primary="non-Primary")) == "this node is joining"
+    made.clock.advance(PATIENCE)
+    assert "no quorum" in made.says(rows(primary="non-Primary"))
 
 
 def test_a_server_that_can_have_no_quorum_starts_anew_after_a_while(made: Made) -> None:
