@@ -12,12 +12,18 @@ RPC_PORT = 7373
 
 def split_address(address: str, default_port: int) -> tuple[str, int]:
     """`host:port`, `[v6]:port` or `host` -> (host, port). Raises ConfigError for anything else."""
+    if (parts := host_and_port(address, default_port)) is None:
+        raise ConfigError(f"the address of a Serf agent has to be host:port, not {address!r}")
+    return parts[0].strip("[]"), int(parts[1])
+
+
+def host_and_port(address: str, default_port: int) -> tuple[str, str] | None:
+    """Both parts as they are written, None where there is no host, or a port that is none."""
     host, colon, port = address.rpartition(":")
     if not colon or address.endswith("]"):
         host, port = address, str(default_port)
-    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-        raise ConfigError(f"the address of a Serf agent has to be host:port, not {address!r}")
-    return host.strip("[]"), int(port)
+    valid = host and re.fullmatch("[0-9]{1,5}", port) and 1 <= int(port) <= 65535
+    return (host, port) if valid else None
 
 
 def join_address(host: str, port: int | str) -> str:

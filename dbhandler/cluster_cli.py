@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dbhandler.cluster_decision import decide
-from dbhandler.cluster_node import DATA, WAITING, Node, decode, nodes_of
+from dbhandler.cluster_node import DATA, WAITING, Node, decode, names_of, nodes_of
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore
 from dbhandler.command import columns, exit_status
 from dbhandler.config import Config
@@ -114,8 +114,8 @@ def order_for(sight: Sight, name: str, accept_loss: bool) -> str:
     me = sight.me
     if name not in (me.name, me.id):
         raise InvalidRequest(f"this is {shown(me.name)}: run it in the container of {shown(name)}")
-    if serving := [node.name for node in sight.others if node.serves]:
-        raise Denied(f"the cluster serves, at {', '.join(map(shown, serving))}: there is nothing to begin")
+    if serving := [node for node in sight.others if node.serves]:
+        raise Denied(f"the cluster serves, at {names_of(serving)}: there is nothing to begin")
     if me.mode != WAITING:
         raise Denied(f"{shown(me.name)} does not wait, it is {me.mode}")
     if accept_loss:
@@ -129,16 +129,12 @@ def _risk(me: Node, others: Sequence[Node], names: Mapping[str, str]) -> str | N
     """Why another node may hold more than this one, None where none can."""
     ahead = [node for node in others if node.holds == DATA and (node.uuid != me.uuid or node.seqno > me.seqno)]
     if ahead:
-        return f"{_names(ahead)} may hold more than {shown(me.name)}"
+        return f"{names_of(ahead)} may hold more than {shown(me.name)}"
     if unheard := [node for node in others if not node.alive or node.mode != WAITING]:
-        return f"it is not known what {_names(unheard)} holds"
+        return f"it is not known what {names_of(unheard)} holds"
     seen = {me.id, *(node.id for node in others)}
     if missing := sorted(frozenset().union(me.view, *(node.view for node in others)) - seen):
         return f"{', '.join(shown(names.get(id, id)) for id in missing)} served in this cluster and is not there"
     if me.holds == DATA and not me.view:
         return f"it is not known with whom {shown(me.name)} served last"
     return None
-
-
-def _names(nodes: Sequence[Node]) -> str:
-    return ", ".join(shown(node.name) for node in nodes)

@@ -71,7 +71,8 @@ class DataDir:
         for the former one."""
         if holds == EMPTY:
             self._fill()
-        elif holds == DATA:
+            return
+        if holds == DATA:
             self._allow_to_begin(new_history)
         tls.ensure_keys(self._engine, self._path)
 

@@ -19,7 +19,6 @@ from types import MappingProxyType
 from dbhandler.cluster_node import (
     BEGINNING,
     DATA,
-    EMPTY,
     FOREIGN,
     JOINING,
     NONPRIMARY,
@@ -27,6 +26,7 @@ from dbhandler.cluster_node import (
     WAITING,
     Ballot,
     Node,
+    names_of,
 )
 from dbhandler.log import shown
 
@@ -58,7 +58,7 @@ def decide(me: Node, others: Sequence[Node], size: int, names: Mapping[str, str]
     alive = [node for node in others if node.alive]
     ids = [me.id, *(node.id for node in alive)]
     if twins := [node for node in [me, *alive] if ids.count(node.id) > 1]:
-        return _wait(me, f"{_names(twins)} have the same identity: their state volumes are copies of each other")
+        return _wait(me, f"{names_of(twins)} have the same identity: their state volumes are copies of each other")
     if serving := [node for node in alive if node.serves]:
         return _join(me, serving)
     if me.holds == FOREIGN:
@@ -66,7 +66,7 @@ def decide(me: Node, others: Sequence[Node], size: int, names: Mapping[str, str]
     if busy := [node for node in alive if node.mode != WAITING]:
         return _wait(me, f"waiting for {_doings(busy)}")
     if outsiders := [node for node in alive if node.holds == FOREIGN]:
-        return _wait(me, f"waiting for {_names(outsiders)}: there is data of a server outside any cluster")
+        return _wait(me, f"waiting for {names_of(outsiders)}: there is data of a server outside any cluster")
     return _ballot(me, [me, *alive], others, size, names)
 
 
@@ -78,7 +78,7 @@ def before(me: Node, others: Iterable[Node], serving: Sequence[Node]) -> list[No
     """
     inside = frozenset().union(*(node.view for node in serving))
     outside = [node for node in others if node.alive and node.id not in inside and not node.serves]
-    return [node for node in outside if node.mode == JOINING or (node.name < me.name and _may_join(node, serving))]
+    return [node for node in outside if node.mode == JOINING or (node.name < me.name and _will_join(node, serving))]
 
 
 def stranded(view: frozenset[str], uuid: str, others: Iterable[Node]) -> str | None:
@@ -88,31 +88,31 @@ def stranded(view: frozenset[str], uuid: str, others: Iterable[Node]) -> str | N
     """
     alive = [node for node in others if node.alive]
     if serving := [node for node in alive if node.serves and node.uuid == uuid]:
-        return f"the cluster goes on without it, at {_names(serving)}"
+        return f"the cluster goes on without it, at {names_of(serving)}"
     # The quorum counts servers of the last component by what they had in memory: one that has ended never comes back.
     if waiting := [node for node in alive if node.id in view and node.mode == WAITING]:
-        return f"{_names(waiting)} had to end, so the last component cannot meet again"
+        return f"{names_of(waiting)} had to end, so the last component cannot meet again"
     return None
 
 
-def _join(me: Node, serving: list[Node]) -> Decision:
+def _join(me: Node, serving: Sequence[Node]) -> Decision:
     if len({node.uuid for node in serving}) > 1:
-        return _refuse(me, f"{_names(serving)} serve under this cluster's name and hold different data")
+        return _refuse(me, f"{names_of(serving)} serve under this cluster's name and hold different data")
     if me.holds == FOREIGN:
-        return _refuse(me, f"it holds the data of a server outside the cluster that {_names(serving)} serve")
+        return _refuse(me, f"it holds the data of a server outside the cluster that {names_of(serving)} serve")
     if me.holds == DATA and me.uuid != serving[0].uuid:
-        return _refuse(me, f"it holds the data of cluster {me.uuid}, and {_names(serving)} serve {serving[0].uuid}")
-    return Decision(JOIN, f"joining {_names(serving)}", None, tuple(serving))
+        return _refuse(me, f"it holds the data of cluster {me.uuid}, and {names_of(serving)} serve {serving[0].uuid}")
+    return Decision(JOIN, f"joining {names_of(serving)}", None, tuple(serving))
 
 
-def _may_join(node: Node, serving: Sequence[Node]) -> bool:
-    return node.mode == WAITING and (node.holds == EMPTY or node.uuid == serving[0].uuid)
+def _will_join(node: Node, serving: Sequence[Node]) -> bool:
+    return node.mode == WAITING and _join(node, serving).action == JOIN
 
 
 def _ballot(me: Node, voters: list[Node], others: Sequence[Node], size: int, names: Mapping[str, str]) -> Decision:
     holders = [node for node in voters if node.holds == DATA]
     if len({node.uuid for node in holders}) > 1:
-        return _refuse(me, f"{_names(holders)} hold the data of different clusters")
+        return _refuse(me, f"{names_of(holders)} hold the data of different clusters")
     leaders = _leaders(holders) if holders else voters
     known = {**names, **{node.id: node.name for node in others}}
     obstacle = _unknown_ahead(holders, leaders, voters, known) if holders else _not_new(voters, others, size)
@@ -131,9 +131,9 @@ def _unknown_ahead(
 ) -> str | None:
     """Why one might be ahead of the most advanced ones that are there, None where that cannot be."""
     if unknown := [node for node in holders if node.seqno < 0]:
-        return f"waiting for the operator: the position of {_names(unknown)} could not be recovered"
+        return f"waiting for the operator: the position of {names_of(unknown)} could not be recovered"
     if unknown := [node for node in leaders if not node.view]:
-        return f"waiting for the operator: with whom {_names(unknown)} served last is not known"
+        return f"waiting for the operator: with whom {names_of(unknown)} served last is not known"
     there = {node.id for node in voters}
     missing = sorted(set().union(*(node.view for node in leaders)) - there)
     if not missing:
@@ -145,11 +145,13 @@ def _unknown_ahead(
 def _not_new(voters: list[Node], others: Sequence[Node], size: int) -> str | None:
     """Why this may not be a new cluster, or not yet, None where it is one."""
     if away := [node for node in others if not node.alive and (node.holds == DATA or node.mode == UNKNOWN)]:
-        return f"waiting for {_names(away)}: there may be data of this cluster"
+        return f"waiting for {names_of(away)}: there may be data of this cluster"
     if wiped := [node for node in voters if node.view]:
-        return f"waiting for data: {_names(wiped)} served in this cluster before and have lost theirs"
+        return f"waiting for data: {names_of(wiped)} served in this cluster before and have lost theirs"
     if len(voters) < size:
-        return f"waiting for {size - len(voters)} more empty nodes: {len(voters)} of {size} are there, {_names(voters)}"
+        return (
+            f"waiting for {size - len(voters)} more empty nodes: {len(voters)} of {size} are there, {names_of(voters)}"
+        )
     return None
 
 
@@ -161,8 +163,8 @@ def _vote(me: Node, voters: list[Node], natural: Node) -> Decision:
     if vote == me.vote == me.ballot and natural is me:
         missing = [node for node in voters if node.vote != vote]
         if not missing:
-            return Decision(BEGIN, f"beginning with the votes of {_names(voters)}", vote)
-        return Decision(WAIT, f"waiting for the votes of {_names(missing)}", vote)
+            return Decision(BEGIN, f"beginning with the votes of {names_of(voters)}", vote)
+        return Decision(WAIT, f"waiting for the votes of {names_of(missing)}", vote)
     return Decision(WAIT, f"waiting for {_name_of(vote, voters)} to begin", vote)
 
 
@@ -194,10 +196,6 @@ def _wait(me: Node, reason: str) -> Decision:
 
 def _refuse(me: Node, reason: str) -> Decision:
     return Decision(REFUSE, reason, me.vote)
-
-
-def _names(nodes: Iterable[Node]) -> str:
-    return ", ".join(shown(node.name) for node in nodes)
 
 
 def _doings(nodes: Iterable[Node]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from dbhandler.log import shown
 from dbhandler.serf import Member
 
 CLUSTER_TAG, NODE_TAG = "cluster", "galera"
@@ -95,6 +96,11 @@ def nodes_of(members: Iterable[Member], cluster: str) -> list[Node]:
     found = [_node(member) for member in members if member.tags.get(CLUSTER_TAG) == cluster and member.is_database]
     living = {node.id for node in found if node.alive and node.mode != UNKNOWN}
     return [node for node in found if node.alive or node.id not in living]
+
+
+def names_of(nodes: Iterable[Node]) -> str:
+    """Their names, as a sentence quotes them."""
+    return ", ".join(shown(node.name) for node in nodes)
 
 
 def _node(member: Member) -> Node:

@@ -18,7 +18,18 @@ from dbhandler import log
 from dbhandler.address import bracketed
 from dbhandler.cluster_data import DataDir, Position, recovery
 from dbhandler.cluster_decision import BEGIN, JOIN, REFUSE, WAIT, Decision, before, decide
-from dbhandler.cluster_node import BEGINNING, CLUSTER_TAG, DATA, JOINING, NODE_TAG, WAITING, Node, encode, nodes_of
+from dbhandler.cluster_node import (
+    BEGINNING,
+    CLUSTER_TAG,
+    DATA,
+    JOINING,
+    NODE_TAG,
+    WAITING,
+    Node,
+    encode,
+    names_of,
+    nodes_of,
+)
 from dbhandler.cluster_store import BEGIN_ORDER, LOSS_ORDER, ClusterStore, View
 from dbhandler.cluster_transfer import end_remains
 from dbhandler.cluster_volume import PROVIDER
@@ -136,8 +147,7 @@ class Starter:
         if not first or self._waited >= TURN_PATIENCE:
             return decision
         self._waited += INTERVAL
-        names = ", ".join(shown(other.name) for other in first)
-        return Decision(WAIT, f"waiting for {names} to join first", decision.vote)
+        return Decision(WAIT, f"waiting for {names_of(first)} to join first", decision.vote)
 
     def _publish(self, me: Member, node: Node, reason: str) -> None:
         self._store.publish(node, reason, node.host)

@@ -29,7 +29,6 @@ container's log. The payload is one or more database names separated by white sp
 exit status: 0 stored durably, 64 wrong usage, 74 the spool cannot be written (the event is kept in memory, if there is
 room), 75 too many events wait already (DBHANDLER_SPOOL_MAX; the event is not stored)
 """
-EX_USAGE = 64
 EX_IOERR = 74
 EX_TEMPFAIL = 75
 
@@ -39,9 +38,10 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     argv = sys.argv[1:] if argv is None else argv
     environ = os.environ if environ is None else environ
     if argv:
-        asked = list(argv) in (["-h"], ["--help"])
-        print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
-        return 0 if asked else EX_USAGE
+        # Only here: Serf runs this once per request, without arguments.
+        from dbhandler import usage
+
+        return usage.show(argv, USAGE)
     status = _store(environ, _payload(stdin or 0))
     _wake(paths.wake_fifo(environ))
     return status

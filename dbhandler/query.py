@@ -26,8 +26,6 @@ exit status: 0 always with an answer (Serf drops the output of a handler that fa
 DEADLINE = 2.0
 """Seconds. Serf runs nothing else meanwhile."""
 
-EX_USAGE = 64
-
 
 def main(
     argv: Sequence[str] | None = None,
@@ -39,9 +37,10 @@ def main(
     argv = sys.argv[1:] if argv is None else argv
     environ = os.environ if environ is None else environ
     if argv:
-        asked = list(argv) in (["-h"], ["--help"])
-        print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
-        return 0 if asked else EX_USAGE
+        # Only here: Serf runs this once per request, without arguments.
+        from dbhandler import usage
+
+        return usage.show(argv, USAGE)
     payload = (stdin or sys.stdin.buffer).read(MAX_PAYLOAD + 1)
     output = stdout or sys.stdout.buffer
     output.write(ask(paths.agent_socket(environ), environ.get("SERF_QUERY_NAME", ""), payload))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dbhandler.address import GOSSIP_PORT, RPC_PORT
+from dbhandler.address import GOSSIP_PORT, RPC_PORT, host_and_port
 from dbhandler.errors import ConfigError
 from dbhandler.setting import Reader
 
@@ -56,13 +56,10 @@ def _join_targets(read: Reader, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _address(name: str, value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not colon or value.endswith("]"):
-        host, port = value, str(GOSSIP_PORT)
-    bare_ipv6 = ":" in host and not host.startswith("[")
-    if not host or bare_ipv6 or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+    parts = host_and_port(value, GOSSIP_PORT)
+    if parts is None or (":" in parts[0] and not parts[0].startswith("[")):
         raise ConfigError(f"{name} has to be host[:port],… with IPv6 addresses in brackets, not {value!r}")
-    return f"{host}:{port}"
+    return ":".join(parts)
 
 
 def _encrypt_key(read: Reader) -> str | None:

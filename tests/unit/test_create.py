@@ -132,7 +132,7 @@ def test_arguments_are_wrong_usage_and_store_nothing(
     environ: dict[str, str], spool: Spool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The tutorial's script read standard input, too: a name as an argument would be forgotten without a word.
-    assert create.main(["wordpress"], environ) == create.EX_USAGE
+    assert create.main(["wordpress"], environ) == os.EX_USAGE
     assert capsys.readouterr().err.startswith("usage:")
     assert stored(spool) == []
 
