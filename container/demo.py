@@ -125,7 +125,7 @@ def play(world: World) -> None:
     table = world.sql(user, password, QUESTION)
     if "wordpress" not in table:
         raise TimeoutError("the database wordpress is not there")
-    step(f"Done in {time.monotonic() - began:.1f} s. README.md goes on from here: a database with its own account.")
+    step(f"Done in {time.monotonic() - began:.1f} s. Go on with docs/tutorial/first-database.md")
 
 
 def banner(log: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Writes the image's console scripts: fast_scripts.py SITE BIN, for the package installed in the folder SITE.
+"""Writes the image's console scripts: fast_scripts.py SETUP.CFG SITE BIN, for the package that lies in the folder SITE.
 
 Serf starts a handler per request, one after another, so what an interpreter does before our first line counts: these
 scripts leave out the search for site packages (-S) and the environment (-I), and name the two folders themselves.
@@ -6,7 +6,7 @@ The handlers leave out the taking apart of the interpreter as well: a tenth of t
 """
 
 import sys
-from importlib.metadata import distributions
+from configparser import ConfigParser
 from pathlib import Path
 
 SCRIPT = """\
@@ -25,14 +25,16 @@ os._exit(status)"""
 HANDLERS = ("dbhandler-create", "dbhandler-query", "dbhandler-cluster-notify")
 
 
-def main(staged: str, site: str, bin: str) -> None:
-    """Writes the scripts of the distribution that lies in the folder `staged` now and in `site` later."""
-    for distribution in distributions(path=[staged]):
-        for script in distribution.entry_points.select(group="console_scripts"):
-            path = Path(bin, script.name)
-            end = (EXIT_AT_ONCE if script.name in HANDLERS else EXIT).format(function=script.attr)
-            path.write_text(SCRIPT.format(site=site, module=script.module, function=script.attr, end=end))
-            path.chmod(0o755)
+def main(setup: str, site: str, bin: str) -> None:
+    """Writes the scripts that setup.cfg names."""
+    declared = ConfigParser(delimiters="=")
+    declared.read(setup)
+    for line in declared["options.entry_points"]["console_scripts"].strip().splitlines():
+        name, module, function = line.replace("=", ":").replace(" ", "").split(":")
+        end = (EXIT_AT_ONCE if name in HANDLERS else EXIT).format(function=function)
+        path = Path(bin, name)
+        path.write_text(SCRIPT.format(site=site, module=module, function=function, end=end))
+        path.chmod(0o755)
 
 
 if __name__ == "__main__":

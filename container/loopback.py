@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import getpass
 import os
@@ -21,12 +22,14 @@ from typing import Any
 import pymysql
 from supervisor.xmlrpc import SupervisorTransport
 
-from dbhandler import template
-from dbhandler.config import Config
+from dbhandler.boot.health import unready
 from dbhandler.errors import DbHandlerError
-from dbhandler.health import unready
-from dbhandler.serf import Member, Serf
+from dbhandler.inventory import InRun
+from dbhandler.serf.members import Member
+from dbhandler.serf.rpc import Serf
+from dbhandler.settings.config import Config
 from dbhandler.spool import Spool
+from dbhandler.volume.bake import bake as bake_template
 
 HERE = Path(__file__).parent
 ENGINE = "mariadb"
@@ -73,7 +76,7 @@ def bake(folder: Path) -> Path:
     archive = folder / "template.tar"
     if not archive.exists():
         os.environ["PATH"] = PATH
-        template.bake(ENGINE, archive, getpass.getuser())
+        bake_template(ENGINE, archive, getpass.getuser())
     return archive
 
 
@@ -261,11 +264,19 @@ class DatabaseNode(SerfNode):
         return None
 
     @property
+    def supervisord_conf(self) -> Path:
+        """What the entry point has made for supervisord, and for supervisorctl."""
+        return self.folder / "run" / InRun.SUPERVISORD_CONF
+
+    @property
     def supervisor(self) -> Any:
         """supervisord's own commands, as supervisorctl sends them."""
         address = f"unix://{self.environ['DBHANDLER_CONTROL']}"
+        conf = configparser.RawConfigParser()
+        conf.read(self.supervisord_conf)
+        password = conf["supervisorctl"]["password"]
         return xmlrpc.client.ServerProxy(
-            "http://127.0.0.1", SupervisorTransport("dbhandler", "dbhandler", address)
+            "http://127.0.0.1", SupervisorTransport("dbhandler", password, address)
         ).supervisor
 
     def stop_program(self, program: str) -> None:

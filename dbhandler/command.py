@@ -1,31 +1,45 @@
-"""What the commands for people have in common: usage errors in one line, tables, exit statuses (sysexits.h)."""
+"""What the commands for people have in common: usage errors in one line, and tables. How they end: edge.py."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
 
-from dbhandler.errors import ConfigError, DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
-
-EX_INTERRUPTED = 130
-
-_STATUSES: tuple[tuple[type[DbHandlerError], int], ...] = (
-    (InvalidRequest, os.EX_USAGE),
-    (ConfigError, os.EX_USAGE),
-    (Denied, os.EX_NOPERM),
-    (TryLater, os.EX_TEMPFAIL),
-    (Unavailable, os.EX_UNAVAILABLE),
-    (DbHandlerError, os.EX_SOFTWARE),
-)
+from dbhandler import __version__
+from dbhandler.log import shown
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells a wrong usage in one line and ends with EX_USAGE."""
+    """Tells a wrong usage in one line and ends with EX_USAGE; knows --version, and no option by a part of its name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}", help="print the version")
+
+    def add_rpc_addr(self) -> None:
+        """Adds the option that names the Serf agent to ask."""
+        self.add_argument(
+            "--rpc-addr", metavar="HOST:PORT,...", help="the Serf agent's RPC; of several the first that answers is "
+            "asked (default: SERF_RPC_ADDR, else 127.0.0.1:7373 or a linked serf_agent)",
+        )  # fmt: skip
 
     def error(self, message: str) -> NoReturn:
         self.exit(os.EX_USAGE, f"{self.prog}: {message} (--help tells more)\n")
+
+
+def seconds(least: float, most: float) -> Callable[[str], float]:
+    """What argparse calls for an option that takes a number of seconds."""
+
+    def checked(text: str) -> float:
+        with suppress(ValueError):
+            if least <= float(text) <= most:
+                return float(text)
+        raise argparse.ArgumentTypeError(f"SECONDS has to be a number from {least} to {most}, not {shown(text)}")
+
+    return checked
 
 
 def columns(rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
@@ -37,8 +51,3 @@ def columns(rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[
         "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def exit_status(error: DbHandlerError) -> int:
-    """The exit status that stands for an error."""
-    return next(status for kind, status in _STATUSES if isinstance(error, kind))

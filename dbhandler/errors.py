@@ -25,6 +25,22 @@ class Unavailable(DbHandlerError):
     """A server is away or cannot work now; asking again later is right."""
 
 
+class Resting(Unavailable):
+    """The server is well, and leaves the work to others for a while."""
+
+
+class Busy(Unavailable):
+    """One request cannot be carried out now, while others can. wait is the number of seconds until its next try."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class Full(Unavailable):
+    """The server is alive, but all of its connections are taken."""
+
+
 class TryLater(Unavailable):
     """There are servers, but the one that counts cannot answer yet, or it is not certain which one counts."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,21 @@ from dbhandler.spool import sync_folder
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 """How file systems say that they have no hard links."""
+
+
+def read_json(path: Path) -> object:
+    """What stands in a file of JSON. Raises ValueError for a damaged one, OSError where there is nothing to read."""
+    try:
+        value: object = json.loads(path.read_text())
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return value
+
+
+def set_aside(path: Path) -> Path:
+    """Moves a damaged file out of the way, where it can still be looked at; returns where it lies now. Raises
+    OSError."""
+    return path.replace(path.with_name(f"{path.name}.damaged"))
 
 
 def write_private(path: Path, content: str) -> None:

@@ -9,10 +9,7 @@ from dbhandler.errors import DbHandlerError
 
 
 def socket_user() -> str:
-    """The name of the operating system user, which is the name of our account at the server's socket, too.
-
-    An arbitrary user id (`docker run --user`) has no name; dbhandler-entrypoint gives it this one.
-    """
+    """The name of the operating system user. An arbitrary user id has none; dbhandler-entrypoint gives it this one."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -5,16 +5,18 @@ event's name) and holds the payload as it came. The writer's half is used once p
 quick, so this module imports nothing that Python has not loaded already.
 """
 
-from __future__ import annotations
-
 import os
 import time
 
-MAX_PAYLOAD = 65536
-"""Bytes. Serf's own limit is 9,216; a payload piped in by hand may be larger."""
+MAX_PAYLOAD = 256 * 65
+"""Bytes: as many names as one payload may hold, of 64 characters, each with its separator. Serf's own limit is 9,216;
+a payload piped in by hand may be larger. A spool that is full of the longest takes 333 MB."""
 
 DEFAULT_MAX = 20000
 """Events that may wait."""
+
+MAX_LTIME = 2**63 - 1
+"""Serf's Lamport times go further, where somebody has set them forward; what remembers them does not."""
 
 FAILED = "failed"
 _TEMPORARY = ".tmp-"
@@ -29,7 +31,7 @@ class Entry:
     def __init__(self, name: str) -> None:
         self.name = name
         stem, _, self.event = name.rpartition(".")
-        self.ltime = int(stem.rpartition("-")[2])
+        self.ltime = min(int(stem.rpartition("-")[2]), MAX_LTIME)
 
 
 class Spool:
@@ -88,17 +90,33 @@ class Spool:
 
     def set_aside(self, entry: Entry) -> str:
         """Moves an entry that cannot be handled out of the way of the others; returns where it lies now."""
-        target = f"{self.folder}/{FAILED}/{entry.name}"
+        return self._set_aside(entry.name)
+
+    def _set_aside(self, name: str) -> str:
+        target = f"{self.folder}/{FAILED}/{name}"
         os.makedirs(f"{self.folder}/{FAILED}", mode=0o700, exist_ok=True)
-        os.rename(f"{self.folder}/{entry.name}", target)
+        os.rename(f"{self.folder}/{name}", target)
         return target
 
-    def sweep(self, older_than: float = 60.0) -> None:
-        """Removes what writers killed half-way have left, once it is older than so many seconds."""
+    def sweep(self, older_than: float = 60.0) -> list[str]:
+        """Removes what writers killed half-way have left, once it is older than so many seconds, and sets aside what is
+        no event; returns the names of that."""
+        strange = []
         for name in os.listdir(self.folder):
             path = f"{self.folder}/{name}"
-            if name.startswith(_TEMPORARY) and _age(path) > older_than:
-                _unlink(path)
+            if name in (FAILED, _COMPLAINED):
+                continue
+            if name.startswith(_TEMPORARY) and not os.path.isdir(path):
+                if _age(path) > older_than:
+                    _unlink(path)
+            elif not _is_entry(name) or os.path.isdir(path):
+                try:
+                    self._set_aside(name)
+                    strange.append(name)
+                except OSError:
+                    # It stays, then: nothing takes it for an event.
+                    pass
+        return strange
 
 
 def sync_folder(folder: str) -> None:
@@ -113,7 +131,7 @@ def sync_folder(folder: str) -> None:
 def _is_entry(name: str) -> bool:
     stem, dot, event = name.rpartition(".")
     parts = stem.split("-")
-    return bool(dot and event) and len(parts) == 3 and all(part.isdigit() for part in parts)
+    return bool(dot and event) and len(parts) == 3 and all(part.isascii() and part.isdigit() for part in parts)
 
 
 def _write_synced(path: str, data: bytes, folder: os.stat_result) -> None:

@@ -11,8 +11,9 @@ own = request_database("visits", state_file="/state/database.json", progress=lam
 
 class Visits(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        account = {"host": own.host, "port": own.port, "user": own.user, "password": own.password}
-        with pymysql.connect(**account, database=own.database, autocommit=True) as connection:
+        with pymysql.connect(
+            host=own.host, port=own.port, user=own.user, password=own.password, database=own.database, autocommit=True
+        ) as connection:
             cursor = connection.cursor()
             cursor.execute("CREATE TABLE IF NOT EXISTS visit (number INT AUTO_INCREMENT PRIMARY KEY)")
             cursor.execute("INSERT INTO visit VALUES ()")

@@ -7,6 +7,10 @@ define('DB_NAME', getenv('WORDPRESS_DB_NAME'));
 define('DB_USER', getenv('WORDPRESS_DB_USER'));
 define('DB_PASSWORD', getenv('WORDPRESS_DB_PASSWORD'));
 define('DB_CHARSET', 'utf8mb4');
+// The certificate by which the server's is verified came with the answer; wordpress-start has told PHP where it is.
+if (getenv('WORDPRESS_DB_SSL_CA')) {
+    define('MYSQL_CLIENT_FLAGS', MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT);
+}
 // This site's own keys and salts: wordpress-start has made them.
 require '/state/salts.php';
 

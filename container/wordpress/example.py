@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """make example: a cluster in which WordPress provisions itself; make example-stop: gone with all its data.
 
+What was started stands in a file .env beside compose.yaml, so that Compose alone, without make, starts the same again.
+
 usage: example.py up | stop
 """
 
@@ -13,7 +15,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -21,6 +23,16 @@ from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 KEYS = Path(os.environ.get("KEYS_DIR") or HERE / "keys")
+PROJECT = "dbhandler-example"
+"""One name for the cluster, whoever starts it. COMPOSE_PROJECT_NAME names another, whose owner keeps its settings."""
+SETTINGS = HERE / ".env"
+"""Read by Compose."""
+KINDS = ("COMPOSE_FILE", "DATABASE_IMAGE")
+"""What cannot be another with the same volumes."""
+KEPT = (
+    *KINDS, "GALERA_IMAGE", "PROXY_IMAGE", "SERF_IMAGE", "WORDPRESS_IMAGE", "WORDPRESS_BIND", "WORDPRESS_PORT",
+    "WORDPRESS_URL", "KEYS_DIR",
+)  # fmt: skip
 TIMEOUT = 180.0
 TOLD = ("dbhandler-request: ", "wordpress-start: ")
 """How the lines of WordPress's log begin that tell what it waits for."""
@@ -81,6 +93,7 @@ def make_keys(folder: Path) -> bool:
     values = {
         "serf_rpc_auth": secrets.token_hex(16),
         "serf_encrypt_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "pool_secret": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="),
     }
     missing = [name for name in values if not (folder / name).exists()]
     for name in missing:
@@ -90,6 +103,17 @@ def make_keys(folder: Path) -> bool:
         unfinished.write_text(values[name])
         unfinished.rename(folder / name)
     return bool(missing)
+
+
+def keep_settings(path: Path, environ: Mapping[str, str]) -> None:
+    """Writes what Compose is called with. Raises ValueError for another kind of cluster than the one that is there."""
+    wanted = {name: environ[name] for name in KEPT if environ.get(name)}
+    there = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line) if path.exists() else {}
+    for name in KINDS:
+        if name in there and wanted.setdefault(name, there[name]) != there[name]:
+            raise ValueError(f"the example runs with {there[name]}, not {wanted[name]}: make example-stop removes it")
+    lines = [f"{name}={value}\n" for name, value in {"COMPOSE_PROJECT_NAME": PROJECT, **wanted}.items()]
+    path.write_text("".join(lines))
 
 
 def remove_keys(folder: Path) -> None:
@@ -103,7 +127,7 @@ def remove_keys(folder: Path) -> None:
 def up(cluster: Cluster) -> None:
     """Starts the cluster and follows WordPress until it answers. Raises TimeoutError or CalledProcessError."""
     began, since = time.monotonic(), time.time()
-    step("1. Keys for the cluster: gossip and RPC")
+    step("1. Keys for the cluster: gossip, RPC, and the servers' pool")
     say(f"{'made' if make_keys(KEYS) else 'found'} in {os.path.relpath(KEYS)}")
     step("2. A Serf agent, a database server and WordPress, all at once: whoever is early waits")
     cluster.start()
@@ -170,22 +194,27 @@ def call(*command: str) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Starts or removes the cluster; returns the exit status."""
-    cluster = Cluster(compose_command())
+    cluster, is_ours = Cluster(compose_command()), "COMPOSE_PROJECT_NAME" not in os.environ
+    os.environ.setdefault("COMPOSE_PROJECT_NAME", PROJECT)
     try:
         if list(argv) == ["up"]:
+            if is_ours:
+                keep_settings(SETTINGS, os.environ)
             up(cluster)
         elif list(argv) == ["stop"]:
             # Compose reads them even to remove what uses them.
             make_keys(KEYS)
             cluster.remove()
             remove_keys(KEYS)
+            if is_ours:
+                SETTINGS.unlink(missing_ok=True)
         else:
             print(__doc__, file=sys.stderr)
             return 64
     except KeyboardInterrupt:
         print("\ninterrupted; `make example-stop` removes what was started", file=sys.stderr)
         return 130
-    except (TimeoutError, subprocess.TimeoutExpired) as error:
+    except (ValueError, TimeoutError, subprocess.TimeoutExpired) as error:
         print(f"\nfailed: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:

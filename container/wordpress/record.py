@@ -3,7 +3,7 @@
 
 usage: record.py PICTURE.svg COMMAND ...
 
-The README's: container/wordpress/record.py container/wordpress/pictures/recording.svg make example
+That of the documents: container/wordpress/record.py docs/pictures/recording.svg make example
 """
 
 from __future__ import annotations

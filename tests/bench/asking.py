@@ -13,7 +13,7 @@ def seconds(*command):
     return time.perf_counter() - began
 
 
-measured = {"ours": [], "other": []}
+measured: dict[str, list[float]] = {"ours": [], "other": []}
 for number in range(int(sys.argv[1])):
     measured["ours"].append(seconds("dbhandler-request", f"r{number}", "--timeout", "20"))
     measured["other"].append(seconds("serf", "query", "-rpc-auth=bench", "create_db", f"s{number}"))

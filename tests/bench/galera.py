@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import random
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("faults", "galera")]
-
-from cluster import IMAGE, PASSWORD, Cluster, Node  # noqa: E402
-from containers import Site, docker, eventually  # noqa: E402
+from tests.support.docker import docker, eventually
+from tests.support.faults import Site
+from tests.support.galera import IMAGE, PASSWORD, Cluster, Node
 
 DEFAULT_TIMEOUTS = "--wsrep-provider-options=pc.recovery=no"
 """Given after the image's name it replaces our time-outs by Galera's own."""
@@ -168,7 +165,9 @@ def run_by_hand(made: Site, name: str, address: str, addresses: Sequence[str], s
 
 
 def answers(name: str) -> bool:
-    return docker("exec", name, "mariadb", "-Ne", "SELECT COUNT(*) > 0 FROM mysql.user", check=False).strip() == "1"
+    return (
+        docker("exec", name, "mariadb", "-Ne", "SELECT COUNT(*) > 0 FROM mysql.user", check=False).stdout.strip() == "1"
+    )
 
 
 def inserts(node: Node) -> float:
@@ -186,7 +185,8 @@ def inserts(node: Node) -> float:
 def requests(node: Node, count: int = 30) -> float:
     """Seconds for one answered create_db, at the node's own agent."""
     script = (
-        "import json, subprocess, time, os\nfrom dbhandler.query import ask\nfrom dbhandler import paths\ntimes = []\n"
+        "import json, subprocess, time, os\n"
+        "from dbhandler.handlers.query import ask\nfrom dbhandler import paths\ntimes = []\n"
         f"for number in range({count}):\n"
         "    began = time.perf_counter()\n"
         "    answer = json.loads(ask(paths.agent_socket(os.environ), 'create_db', b'bench%d' % number))\n"

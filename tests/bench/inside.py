@@ -10,9 +10,10 @@ from pathlib import Path
 
 sys.path += ["/usr/local/lib/python3/dist-packages"]
 
-from dbhandler import paths, sql
-from dbhandler.serf import Serf
-from dbhandler.server import Server
+from dbhandler import paths
+from dbhandler.engine import sql
+from dbhandler.engine.server import Server
+from dbhandler.serf.rpc import Serf
 from dbhandler.spool import Spool
 
 BASH = Path("/tmp/bash-handler")

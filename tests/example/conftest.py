@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Generator, Iterator
 
 import pytest
-from example_cluster import ExampleCluster, docker
-from visitor import Visitor
+
+from tests.support.docker import docker, need_images
+from tests.support.example_cluster import ExampleCluster
+from tests.support.visitor import Visitor
 
 LOG_TAIL = 12000
 """Characters."""
@@ -21,15 +22,14 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.T
     if report.failed:
         clusters = [value for value in item.funcargs.values() if isinstance(value, ExampleCluster)]
         for container in [container for cluster in clusters for container in cluster.containers()]:
-            name = docker("inspect", "-f", "{{.Name}}, {{.State.Status}}", container, check=False).strip()
-            report.sections.append((f"log of {name}", docker("logs", container, check=False)[-LOG_TAIL:]))
+            name = docker("inspect", "-f", "{{.Name}}, {{.State.Status}}", container, check=False).stdout.strip()
+            report.sections.append((f"log of {name}", docker("logs", container, check=False).stdout[-LOG_TAIL:]))
     return report
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _engine_answers() -> None:
-    if subprocess.run(("docker", "info"), capture_output=True, timeout=60).returncode:
-        pytest.skip("container tests are left out: no Docker engine answers here (docker info)")
+    need_images(make="make image")
 
 
 @pytest.fixture(scope="module")

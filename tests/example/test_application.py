@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from example_cluster import ExampleCluster, docker, eventually, page
+
+from tests.support.docker import docker, eventually
+from tests.support.example_cluster import ExampleCluster, page
 
 SERVICES = ("application", "database", "serf_agent")
 
@@ -34,5 +36,7 @@ def test_it_waits_for_its_database_and_finds_it_again(cluster: ExampleCluster) -
     cluster.up(*SERVICES)
     assert visit(cluster) == "visit 3"
     password = cluster.account("application")["password"]
-    said = [docker("logs", container) + docker("inspect", container) for container in cluster.containers()]
+    said = [
+        docker("logs", container).stdout + docker("inspect", container).stdout for container in cluster.containers()
+    ]
     assert len(said) == 3 and password not in "".join(said)

@@ -10,8 +10,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from example_cluster import ExampleCluster, docker, eventually, page
-from visitor import Visitor
+
+from tests.support.docker import docker, eventually
+from tests.support.example_cluster import ExampleCluster, page
+from tests.support.visitor import Visitor
 
 NODES = ("database", "database2", "database3")
 TITLE = "A site on three nodes"
@@ -64,7 +66,7 @@ class Audience:
 def synced(cluster: ExampleCluster) -> bool:
     """Do all nodes serve?"""
     query = ("mariadb", "-Ne", "SHOW STATUS LIKE 'wsrep_local_state'")
-    answers = [docker("exec", cluster.containers(node)[0], *query, check=False) for node in NODES]
+    answers = [docker("exec", cluster.containers(node)[0], *query, check=False).stdout for node in NODES]
     return all(answer.split()[-1:] == ["4"] for answer in answers)
 
 

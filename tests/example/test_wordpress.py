@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from example_cluster import ExampleCluster, docker, eventually, page
-from visitor import Visitor
+
+from tests.support.docker import docker, eventually
+from tests.support.example_cluster import ExampleCluster, page
+from tests.support.visitor import Visitor
 
 FRONTS = 3
 USER, TITLE = "editor", "A site of its own"
@@ -78,7 +80,7 @@ def test_whoever_is_early_waits(cluster: ExampleCluster) -> None:
     first, last = log.index("no Serf agent answers"), log.index("wordpress-start: serving with the database")
     assert first < last
     assert cluster.databases() == {"wordpress"}
-    states = [docker("inspect", "-f", "{{.RestartCount}}", front) for front in cluster.containers("wordpress")]
+    states = [docker("inspect", "-f", "{{.RestartCount}}", front).stdout for front in cluster.containers("wordpress")]
     assert [int(state) for state in states] == [0] * FRONTS, "waiting is no failure"
 
 
@@ -86,7 +88,7 @@ def test_three_fronts_are_one_site(cluster: ExampleCluster, site: Visitor) -> No
     for url in cluster.urls("wordpress"):
         check_site(site, url)
     site.screenshot("post")
-    sums = {docker("exec", front, "sh", "-c", "cat /state/*") for front in cluster.containers("wordpress")}
+    sums = {docker("exec", front, "sh", "-c", "cat /state/*").stdout for front in cluster.containers("wordpress")}
     assert len(sums) == 1
 
 
@@ -94,7 +96,7 @@ def test_the_site_s_cron_runs_behind_the_published_port(cluster: ExampleCluster,
     pattern = r'^127\.0\.0\.1 .*"POST /wp-cron\.php\?doing_wp_cron=\S+ HTTP/1\.\d" 200 '
 
     def logs() -> str:
-        return "".join(docker("logs", front) for front in cluster.containers("wordpress"))
+        return "".join(docker("logs", front).stdout for front in cluster.containers("wordpress"))
 
     eventually("a front to call its cron", lambda: re.search(pattern, logs(), re.MULTILINE))
 
@@ -122,7 +124,9 @@ def ask(cluster: ExampleCluster, account: dict[str, str], statement: str) -> str
     """What the server tells an account, from where the second site runs; refusals, too."""
     client = ["mariadb", "--skip-ssl-verify-server-cert", "-h", "database", "-u", account["user"], "-e", statement]
     second = cluster.containers("second")[0]
-    return docker("exec", "-e", "MYSQL_PWD", second, *client, check=False, MYSQL_PWD=account["password"])
+    return docker(
+        "exec", "-e", "MYSQL_PWD", second, *client, check=False, environ={"MYSQL_PWD": account["password"]}
+    ).stdout
 
 
 def test_nobody_else_gets_the_database(cluster: ExampleCluster, site: Visitor) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
-from containers import IMAGE, SERF_IMAGE, Site, docker, sites
+
+from tests.support.docker import need_images
+from tests.support.faults import IMAGE, SERF_IMAGE, Site, sites
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _engine_answers() -> None:
-    if subprocess.run(("docker", "info"), capture_output=True, timeout=60).returncode:
-        pytest.skip("fault tests are left out: no Docker engine answers here (docker info)")
-    for image in (IMAGE, SERF_IMAGE):
-        assert docker("image", "ls", "-q", image).strip(), f"there is no image {image}: run `make image`"
+    need_images(IMAGE, SERF_IMAGE, make="make image")
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from containers import IMAGE, STATE, Container, Server, Site, eventually, numbered
-from scale import SCALE
+
+from tests.faults.scale import SCALE
+from tests.support.docker import eventually
+from tests.support.faults import IMAGE, STATE, Container, Server, Site, numbered
 
 PER_SECOND = 100.0
 ROOM = "16m"
@@ -48,15 +50,15 @@ def sustainable(server: Server) -> float:
 
 
 def kill_mysqld(server: Server) -> None:
-    server.kill("mysqld")
+    server.crash("mysqld")
 
 
 def kill_agent(server: Server) -> None:
-    server.kill("agent")
+    server.crash("agent")
 
 
 def kill_serf(server: Server) -> None:
-    server.kill("serf")
+    server.crash("serf")
 
 
 def stop_and_start(server: Server) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from containers import IMAGE, STATE, Container, Server, Site, docker, eventually
-from scale import SCALE
+
+from tests.faults.scale import SCALE
+from tests.support.docker import docker, eventually, inspect
+from tests.support.faults import IMAGE, STATE, Container, Server, Site
 
 DATA = "/var/lib/mysql"
 READY = "the admin account is ready"
@@ -17,8 +19,8 @@ def duration(site: Site) -> float:
     """Seconds from a container's start until its admin account is ready."""
     server = site.server()
     eventually("the admin account", lambda: READY in server.logs)
-    last = next(line for line in docker("logs", "-t", server.name).splitlines() if READY in line).split()[0]
-    return (moment(last) - moment(str(server.inspect(".State.StartedAt")))).total_seconds()
+    last = next(line for line in docker("logs", "-t", server.name).stdout.splitlines() if READY in line).split()[0]
+    return (moment(last) - moment(str(inspect(server.name, ".State.StartedAt")))).total_seconds()
 
 
 def moment(text: str) -> datetime:
@@ -42,5 +44,5 @@ def test_killed_and_started_again(site: Site, duration: float, number: int) -> N
     # The last one counts; one that had been printed before the kill must not have been replaced silently.
     passwords = before + server.passwords
     assert passwords, f"no password was printed:\n{server.logs}"
-    assert server.opens(passwords[-1])
+    assert server.opens(passwords[-1][1])
     site.remove(server)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from containers import STATE, Container, Server, Site, docker, eventually, numbered
-from scale import SCALE
+
+from tests.faults.scale import SCALE
+from tests.support.docker import docker, eventually
+from tests.support.faults import STATE, Container, Server, Site, numbered
 
 MISSED = 100
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from containers import IMAGE, STATE, Container, Server, Site, docker, eventually, numbered
-from scale import SCALE
+
+from tests.faults.scale import SCALE
+from tests.support.docker import docker, eventually
+from tests.support.faults import IMAGE, STATE, Container, Server, Site, numbered
 
 GROWTH = 8 * 1024
 """KiB. What a long spool may add to the agent: the names of its files, not what they hold or did."""
@@ -59,7 +61,8 @@ def test_two_agents_on_one_spool(server: Server, agent: Container) -> None:
     asked = server.ask("create_db", "two_asked")
     assert asked["status"] == "created", asked
     server.wait_for(names)
-    server.exec("sh", "-c", f"kill -9 {second}")
+    # It has given up by itself where all that took longer than it waits for the first one's end.
+    server.exec("sh", "-c", f"kill -9 {second} || ! [ -e /proc/{second} ]")
     # The one that is left still answers, and still works.
     asked = server.ask("create_db", "one_asked")
     assert asked["status"] == "created", asked

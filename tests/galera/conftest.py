@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
-
-from cluster import IMAGE, SERF_IMAGE, Cluster
-from containers import Site, docker, sites
+from tests.support.docker import need_images
+from tests.support.faults import Site, sites
+from tests.support.galera import IMAGE, SERF_IMAGE, Cluster
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _engine_answers() -> None:
-    if subprocess.run(("docker", "info"), capture_output=True, timeout=60).returncode:
-        pytest.skip("Galera tests are left out: no Docker engine answers here (docker info)")
-    for image in (IMAGE, SERF_IMAGE):
-        assert docker("image", "ls", "-q", image).strip(), f"there is no image {image}: run `make image ENGINE=galera`"
+    need_images(IMAGE, SERF_IMAGE, make="make image ENGINE=galera")
 
 
 @pytest.fixture
@@ -39,6 +32,6 @@ def site() -> Iterator[Site]:
 def cluster(site: Site) -> Cluster:
     """A cluster that is ready; tests leave it ready."""
     made = Cluster(site)
-    made.start(random.Random(8), apart=1.0)
+    made.start_one_late(random.Random(8))
     made.wait_ready()
     return made

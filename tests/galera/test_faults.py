@@ -6,8 +6,9 @@ import random
 import time
 
 import pytest
-from cluster import PATIENCE, SCALE, Cluster, Node, Writer
-from containers import docker, eventually
+
+from tests.support.docker import docker, eventually
+from tests.support.galera import PATIENCE, SCALE, Cluster, Node, Writer
 
 
 def kill_container(node: Node, _writer: Writer) -> None:
@@ -16,7 +17,7 @@ def kill_container(node: Node, _writer: Writer) -> None:
 
 
 def kill_server(node: Node, writer: Writer) -> None:
-    node.kill("mysqld")
+    node.crash("mysqld")
     writer.wait_for_more()
 
 

@@ -7,8 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pymysql
-from cluster import Cluster, Node
-from containers import Site, eventually
+
+from tests.support.docker import eventually
+from tests.support.faults import Site
+from tests.support.galera import Cluster, Node
 
 WISHES = {"MARIADB_DATABASE": "blog", "MARIADB_USER": "clerk", "MARIADB_PASSWORD": "the-clerks-password"}
 # A client that a script starts by itself has to find the server, too.
@@ -29,7 +31,8 @@ def test_the_node_that_begins_does_the_first_starts_work(site: Site, rng: random
     made.start(rng)
     first = eventually("a script to run", lambda: next(filter(works, made.nodes), None))
     # What is killed there begins again from nothing, and its private server goes with it.
-    first.kill("mysqld")
+    assert first is not None
+    first.crash("mysqld")
     made.wait_ready()
     assert [len(node.sql("SELECT title FROM blog.posts")) for node in made.nodes] == [1, 1]
     assert sorted(node.logs.count("init process done") for node in made.nodes) == [0, 1]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from cluster import Cluster, Node, Writer
-from containers import Site, docker, eventually
+from tests.support.docker import docker, eventually
+from tests.support.faults import Site
+from tests.support.galera import Cluster, Node, Writer
 
 
 def test_the_way_out(cluster: Cluster) -> None:
@@ -29,7 +30,7 @@ def test_the_way_out(cluster: Cluster) -> None:
     eventually("the refusal of the third", lambda: "it stays untouched" in third.logs)
     for number, node in enumerate((behind, third)):
         node.wipe()
-        node.run(230 + number)
+        node.run_member(230 + number)
     cluster.wait_ready()
     writer.check()
 
@@ -38,7 +39,7 @@ def test_a_new_node_replaces_one(site: Site, cluster: Cluster) -> None:
     cluster.wait_ready()
     first, second, third = cluster.nodes
     new = Node(site, 0, "shop", [site.name("new"), second.name])
-    new.run(240)
+    new.run_member(240)
     eventually("the fourth", lambda: new.ready and new.status("wsrep_cluster_size") == "4")
     first.stop()
     eventually("three", lambda: new.status("wsrep_cluster_size") == "3")

@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import closing, suppress
-from typing import Any
+from contextlib import closing
 
 import pymysql
 import pytest
-from cluster import PASSWORD, PROXY_IMAGE, RPC_KEY, Cluster, Node
-from containers import Container, Site, docker, eventually
 
-HANGS = 30
-"""Seconds. Whoever waits for longer than that has been forgotten."""
+from tests.support.containers import RPC_KEY
+from tests.support.docker import docker, eventually, inspect
+from tests.support.faults import Container, Site
+from tests.support.galera import HANGS, PROXY_IMAGE, Cluster, Proxy
 
 
-class Proxy(Container):
-    """A proxy for the cluster."""
+def test_no_key_stays_in_the_environment_of_the_proxy(site: Site) -> None:
+    settings = ("-e", f"SERF_RPC_AUTH={RPC_KEY}", "-e", "SERF_RPC_ADDR=nobody", "-e", "DBHANDLER_CLUSTER=shop")
+    proxy = Container(site.run(PROXY_IMAGE, options=settings))
+    script = "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || cat $p/environ $p/cmdline; done | tr '\\0' '\\n'"
 
-    def __init__(self, site: Site, cluster: Cluster) -> None:
-        agents = ",".join(f"{node.name}:7373" for node in cluster.nodes)
-        settings = ("-e", f"SERF_RPC_ADDR={agents}", "-e", f"SERF_RPC_AUTH={RPC_KEY}", "-e", "DBHANDLER_CLUSTER=shop")
-        super().__init__(site.run(PROXY_IMAGE, options=(*settings, "-p", "127.0.0.1::3306")))
+    def seen() -> str:
+        return proxy.exec("env", "-i", "sh", "-c", script, user="mysql", check=False)
 
-        self._port = self.published(3306)
-
-    def open(self) -> Any:
-        return pymysql.connect(
-            host="127.0.0.1", port=self._port, user="admin", password=PASSWORD, autocommit=True,
-            connect_timeout=HANGS, read_timeout=HANGS,
-        )  # fmt: skip
-
-    def taken(self, node: Node) -> int:
-        """How often the node was taken into service."""
-        return self.logs.count(f"{node.node} serves at ")
-
-    def at(self) -> str:
-        """The node that takes a new connection; empty where none does."""
-        with suppress(pymysql.err.Error, OSError), closing(self.open()) as connection:
-            cursor = connection.cursor()
-            cursor.execute("SELECT @@wsrep_node_name")
-            return str(cursor.fetchone()[0])
-        return ""
+    # The proxy and HAProxy; the key itself is there, in a file of its own.
+    eventually(
+        "both processes", lambda: (text := seen()).count("DBHANDLER_CLUSTER=shop") == 2 and "haproxy.cfg" in text
+    )
+    assert RPC_KEY not in seen()
+    assert proxy.exec("cat", "/run/dbhandler/secrets/SERF_RPC_AUTH") == RPC_KEY
 
 
 class Visitors:
@@ -124,5 +110,5 @@ def test_the_next_node_takes_over_and_keeps_it(proxy: Proxy, cluster: Cluster) -
 
 def test_its_health(proxy: Proxy) -> None:
     assert "passes connections on to" in proxy.exec("dbhandler-health", user="mysql")
-    eventually("Docker to see it", lambda: proxy.inspect(".State.Health.Status") == "healthy")
+    eventually("Docker to see it", lambda: inspect(proxy.name, ".State.Health.Status") == "healthy")
     assert proxy.running

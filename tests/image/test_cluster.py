@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import re
+from functools import partial
 from typing import Any
 
 import pytest
 
-from .conftest import RPC_KEY, Container, Database, Site, docker, eventually, together
+from tests.support.containers import RPC_KEY, Container, Database, Site
+from tests.support.docker import docker, eventually, together
 
 GOSSIP_KEY = "T2Jqd2R6a2xhc2pka2xhc2pka2xhc2pka2xhc2pka2w="
 KEYS = {"SERF_RPC_AUTH": RPC_KEY, "SERF_ENCRYPT_KEY": GOSSIP_KEY}
-EX_TEMPFAIL = 75
 
 
 class Application(Container):
@@ -63,7 +65,10 @@ class Cluster:
     def wait_ready(self) -> None:
         """Waits until the agent sees every server ready."""
         for server in self.servers:
-            eventually(f"{server.name} to be ready", lambda server=server: self.state(server) == ("alive", "ready"))
+            eventually(f"{server.name} to be ready", partial(self._serves, server))
+
+    def _serves(self, server: Database) -> bool:
+        return self.state(server) == ("alive", "ready")
 
     def state(self, server: Database) -> tuple[str, str]:
         """How the agent sees a server: alive or not, ready or not."""
@@ -109,7 +114,7 @@ def test_none_reads_the_database_of_another(cluster: Cluster) -> None:
 
 
 def test_an_image_without_python_reads_its_values_from_files(site: Site, cluster: Cluster) -> None:
-    """As the README's compose example: run once beside it, as root, leaving private files on a shared volume."""
+    """As docs/how-to/application-any.md: run once beside it, as root, leaving private files on a shared volume."""
     values = site.volume()
     options = ("--network", cluster.network, "--entrypoint", "dbhandler-request", "-v", f"{values}:/values")
     status, log = site.once(
@@ -204,5 +209,5 @@ def test_uncertainty_is_not_absence(site: Site, cluster: Cluster) -> None:
 
 
 def refused(application: Application) -> None:
-    assert application.wait_ended() == EX_TEMPFAIL, application.logs
+    assert application.wait_ended() == os.EX_TEMPFAIL, application.logs
     assert re.search("waiting for .*, which (is|might have)", application.logs), application.logs

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ENGINES, Database, Site, docker, eventually, inspect, together
+from tests.support.containers import ENGINES, Database, Site
+from tests.support.docker import docker, eventually, inspect, together
 
 GIVEN = "a Given pass-word: 'quoted'"
 PENDING = "/var/lib/dbhandler/admin.pending"

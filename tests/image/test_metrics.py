@@ -1,8 +1,9 @@
-"""The agent's metrics, scraped by Debian's Prometheus with the rules that the README recommends."""
+"""The agent's metrics, scraped by Debian's Prometheus with the rules that docs/how-to/watching.md recommends."""
 
 from __future__ import annotations
 
 import json
+import os
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -11,12 +12,11 @@ from typing import Any
 import pytest
 
 from dbhandler import __version__
-
-from .conftest import RPC_KEY, Container, Site, eventually
+from tests.support.containers import RPC_KEY, Container, Site
+from tests.support.docker import eventually
 
 RULES = Path(__file__).parents[2] / "container" / "prometheus"
 PORT = 9104
-EX_CONFIG = 78
 UNCREATABLE = "\N{SNOWMAN}" * 64
 """As long as a name may be, but the server writes it as a file name that the file system does not take."""
 
@@ -135,6 +135,6 @@ def test_a_port_that_is_taken_keeps_no_agent_from_serving(site: Site) -> None:
 
 def test_a_wrong_setting_stops_the_start_with_a_sentence(site: Site) -> None:
     status, log = site.once("dbhandler:mariadb", DBHANDLER_METRICS="9104")
-    assert status == EX_CONFIG
+    assert status == os.EX_CONFIG
     assert "DBHANDLER_METRICS has to be :port or host:port" in log
     assert log.count("\n") == 1

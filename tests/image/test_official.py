@@ -14,7 +14,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from .conftest import SERVERS, Database, Site, docker, eventually
+from tests.support.containers import SERVERS, Database, Site
+from tests.support.docker import docker, eventually
 
 INITDB = "/docker-entrypoint-initdb.d"
 ROOT_PASSWORD = "r\"o\\o t'#$ä"
@@ -130,7 +131,7 @@ def test_passwords_are_in_no_process_environment(full: Database) -> None:
     script = "for p in /proc/[0-9]*; do cat $p/environ $p/cmdline 2>/dev/null; done | tr '\\0' '\\n'"
     variables = [part for name in cover for part in ("-e", f"{name}=")]
     seen = docker("exec", *variables, "-u", "mysql", full.name, "sh", "-c", script).stdout
-    assert "dbhandler-supervise" in seen
+    assert "dbhandler-entrypoint" in seen
     for secret in (ROOT_PASSWORD, CLERK_PASSWORD):
         assert secret not in seen
     assert full.exec("grep", "-rlF", CLERK_PASSWORD, "/run/dbhandler", "/var/lib/dbhandler", check=False) == ""
@@ -287,12 +288,12 @@ def test_the_client_in_a_container_of_its_own(site: Site, engine: str) -> None:
 
 def test_the_log_says_ready_at_the_end_of_the_start(site: Site, engine: str) -> None:
     server = site.database(engine).wait_healthy()
-    eventually("the last line", lambda: server.logs.count("ready for connections") == 2)
+    eventually("the last line", lambda: server.logs.count(": ready for connections") == 2)
     ours = [line for line in server.logs.splitlines() if "[dbhandler]: " in line]
     form = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00 \[(Note|Warn|ERROR)\] \[dbhandler\]: "
     assert all(re.match(form, line) for line in ours)
-    # What the agent says of Serf has nothing to do with the server's start.
-    started = [line for line in ours if "]: serf: " not in line]
+    # What the agent says of Serf and of the pool has nothing to do with the server's start.
+    started = [line for line in ours if "]: serf: " not in line and " pool" not in line]
     assert started[-1].endswith("[Note] [dbhandler]: ready for connections")
     site.forget(server)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ENGINES, RPC_KEY, SERVERS, Container, Database, Site, docker, eventually, inspect, together
+from tests.support.containers import ENGINES, RPC_KEY, SERVERS, Container, Database, Site
+from tests.support.docker import docker, eventually, inspect, together
 
 FULL = "/var/lib/dbhandler/filler"
 
@@ -56,7 +57,7 @@ def names(word: str, count: int = 10) -> list[str]:
 def test_nothing_runs_as_root(cluster: Cluster) -> None:
     lines = docker("top", cluster.server.name, "-eo", "pid,uid,args").stdout.splitlines()[1:]
     programs = " ".join(lines)
-    for program in (SERVERS[cluster.server.engine], "serf agent", "dbhandler-agent", "dbhandler-supervise"):
+    for program in (SERVERS[cluster.server.engine], "serf agent", "dbhandler-agent", "dbhandler-entrypoint"):
         assert program in programs
     # Docker starts the health check as the container's user; it becomes ours before it does anything.
     assert {line.split()[1] for line in lines if "dbhandler-health" not in line} == {"999"}
@@ -272,3 +273,16 @@ def knows(agent: Container, *servers: Database) -> bool:
     """Does the agent see all these servers alive?"""
     members = agent.members()
     return all(members.get(server.node, {}).get("status") == "alive" for server in servers)
+
+
+def test_a_serf_agent_that_cannot_run_ends_no_server_and_is_told(site: Site) -> None:
+    server = site.database(SERF_BIND="1.2.3.4").wait_healthy()
+    mysqld = server.pid("mysqld")
+    reason = r"no Serf agent has answered for \d+ s: .* status 1: .*1\.2\.3\.4:7946: bind: cannot assign"
+    eventually(
+        "the health check to name the cause", lambda: re.match(reason, server.exec("dbhandler-health", check=False))
+    )
+    told = server.run("dbhandler-status")
+    assert told.returncode == 69 and "1.2.3.4:7946" in told.stdout
+    assert server.pid("mysqld") == mysqld and server.opens(*server.admin)
+    server.remove()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Database, Site, docker, eventually
+from tests.support.containers import Database, Site
+from tests.support.docker import docker, eventually
 
 DATA = "/var/lib/mysql"
 PASSWORD = "of-the-former-owner"

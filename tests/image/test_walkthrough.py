@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Container, Database, HostSerf, Site, docker, eventually
+from tests.support.containers import Container, Database, HostSerf, Site
+from tests.support.docker import docker, eventually
 
 BANNER = [
     "You can now connect to this MySQL Server using:",

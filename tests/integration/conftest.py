@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "container"))
-
 from loopback import DatabaseNode, SerfNode, bake
 
 LOG_TAIL = 4000

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from conftest import Cluster
 from loopback import DatabaseNode
 
-from dbhandler import template
+from dbhandler.volume.data_dir import MARKER
+from tests.integration.conftest import Cluster
 
 MOMENTS = 8
 
@@ -93,7 +93,7 @@ def test_killed_at_any_moment_of_its_first_start_the_next_prints_a_password_that
         node.start()
         node.wait_healthy()
         password_of(node)
-        assert not Path(node.environ["DBHANDLER_DATA_DIR"], template.MARKER).exists()
+        assert not Path(node.environ["DBHANDLER_DATA_DIR"], MARKER).exists()
         node.kill()
 
 

@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Cluster
 from loopback import DatabaseNode, SerfNode, wait_for
 
-from dbhandler.create import EX_IOERR
+from tests.integration.conftest import Cluster
 
 ROOM = 8192
 """Bytes on the smallest disk that a test makes."""
@@ -150,14 +149,14 @@ def spool_full(spool: Path) -> Iterator[None]:
     ("trouble", "words"), [(spool_gone, "No such file or directory"), (spool_full, "No space left on device")]
 )
 def test_a_spool_that_cannot_be_written_is_told_and_recovers(
-    node: DatabaseNode, trouble: Callable[[Path], Iterator[None]], words: str
+    node: DatabaseNode, trouble: Callable[[Path], AbstractContextManager[None]], words: str
 ) -> None:
     agent, begin = node.pid("agent"), len(node.log)
     with trouble(Path(node.environ["DBHANDLER_STATE_DIR"], "spool")):
         node.fire(f"during_{trouble.__name__}")
         wait_for("the line in the node's log", lambda: words in node.log[begin:])
         done = node.run("dbhandler-create", stdin=f"by_hand_{trouble.__name__}".encode())
-        assert done.returncode == EX_IOERR
+        assert done.returncode == os.EX_IOERR
         assert words in done.stderr.decode()
     after = f"after_{trouble.__name__}"
     node.fire(after)
@@ -172,7 +171,7 @@ def test_a_spool_that_cannot_be_written_is_told_and_recovers(
 def test_a_disk_that_has_room_again_is_used_again(node: DatabaseNode) -> None:
     spool = Path(node.environ["DBHANDLER_STATE_DIR"], "spool")
     with spool_full(spool):
-        assert node.run("dbhandler-create", stdin=b"room_again").returncode == EX_IOERR
+        assert node.run("dbhandler-create", stdin=b"room_again").returncode == os.EX_IOERR
         (spool / ".filler").unlink()
         assert node.run("dbhandler-create", stdin=b"room_again").returncode == 0
         wait_for_databases(node, ["room_again"])

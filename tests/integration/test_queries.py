@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from conftest import Cluster
 from loopback import DatabaseNode, SerfNode, wait_for
 
-from dbhandler.answer import MAX_BYTES
 from dbhandler.errors import DbHandlerError
+from dbhandler.requests.answer import MAX_BYTES
+from tests.integration.conftest import Cluster
 
 PATIENCE = 10.0
 LONG_NAME = "n" * 64

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import xmlrpc.client
 from contextlib import suppress
 
 import pytest
-from conftest import Cluster
 from loopback import DatabaseNode, SerfNode, wait_for
+
+from tests.integration.conftest import Cluster
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,9 @@ def test_interrupted_from_the_keyboard_it_is_a_stop(node: DatabaseNode) -> None:
 def test_a_server_that_cannot_start_ends_the_container(unstartable: DatabaseNode) -> None:
     assert unstartable.process
     assert unstartable.process.wait(60) == 1
-    assert "mysqld cannot be started: this container ends" in unstartable.log
+    # On a busy machine each try takes so long that it counts as a start.
+    assert re.search("mysqld (cannot be started|has ended .*): this container ends", unstartable.log)
+    assert "Traceback" not in unstartable.log
     assert "no-such-option" in unstartable.log
     assert unstartable.processes() == []
 

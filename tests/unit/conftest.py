@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from fakes import Clock
 from hypothesis import HealthCheck, settings
+
+from tests.support.fakes import Clock
 
 # How long an example takes depends on the machine, and nothing here is about speed.
 settings.register_profile("dbhandler", deadline=None, suppress_health_check=[HealthCheck.too_slow])

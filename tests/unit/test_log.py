@@ -10,8 +10,9 @@ import re
 import pytest
 
 from dbhandler import log
-from dbhandler.outcome_log import OutcomeLog
-from dbhandler.provision import Outcome
+from dbhandler.agent.outcome_log import OutcomeLog
+from dbhandler.provisioning.provision import Outcome
+from dbhandler.requests.vocabulary import Status
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_json_is_one_object_per_line_with_the_records_fields() -> None:
 def test_an_outcome_is_told_in_fields() -> None:
     stream = io.StringIO()
     log.configure("json", stream)
-    OutcomeLog(lambda: 0.0).write("event create_db #7:", Outcome("denied", "shop", reason="a rule"), 1.25)
+    OutcomeLog(lambda: 0.0).write("event create_db #7:", Outcome(Status.DENIED, "shop", reason="a rule"), 1.25)
     fields = json.loads(stream.getvalue())
     assert {key: fields[key] for key in ("origin", "status", "database", "reason", "milliseconds")} == {
         "origin": "event create_db #7",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.spool import MAX_PAYLOAD, Entry, Spool
+from dbhandler.spool import MAX_LTIME, MAX_PAYLOAD, Entry, Spool
 
 
 @pytest.fixture
@@ -79,10 +79,21 @@ def test_a_put_whose_name_may_not_survive_leaves_nothing(
 
 
 def test_what_is_no_entry_is_not_taken_for_one(spool: Spool, tmp_path: Path) -> None:
-    for name in (".tmp-1-2-3.create_db", "1-2-3", "1-2.create_db", "1-x-3.create_db", "1-2-3.", "x", "1-2-3-4.e"):
+    strange = {"1-2-3", "1-2.create_db", "1-x-3.create_db", "1-2-3.", "x", "1-2-3-4.e", "1-2-².e", "1-2-٣.e"}
+    for name in (".tmp-1-2-3.create_db", *strange):
         (tmp_path / name).touch()
     (tmp_path / "failed").mkdir()
     assert spool.entries() == []
+    assert set(spool.sweep()) == strange
+    assert {path.name for path in (tmp_path / "failed").iterdir()} == strange
+
+
+def test_a_folder_with_the_name_of_an_entry_is_set_aside_or_stays(spool: Spool, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "failed"):
+        (folder / "1-2-3.create_db" / "shop").mkdir(parents=True)
+    (tmp_path / "1-2-4.create_db").mkdir()
+    spool.put("create_db", 1, b"x")
+    assert spool.sweep() == ["1-2-4.create_db"]
 
 
 def test_a_removed_entry_is_gone_and_may_be_removed_again(spool: Spool) -> None:
@@ -123,6 +134,7 @@ def test_sweep_does_not_mind_a_writer_that_finishes_meanwhile(
 def test_an_entry_tells_its_event_and_time() -> None:
     entry = Entry("00000000000000000001-22-333.create_db")
     assert (entry.event, entry.ltime) == ("create_db", 333)
+    assert Entry(f"1-2-{2**64 - 1}.create_db").ltime == MAX_LTIME
 
 
 def test_several_processes_lose_nothing(spool: Spool) -> None:

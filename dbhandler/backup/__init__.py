@@ -1,0 +1,1 @@
+"""Backups: the binary logs of every server of a pool, bases, their proof, and restores."""

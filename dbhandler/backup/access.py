@@ -1,0 +1,86 @@
+"""How the backup reaches a server: as the account that reads everything, over TLS by the pool's authority."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from dbhandler import files
+from dbhandler.backup.source import Node
+from dbhandler.engine.driver import pymysql
+from dbhandler.engine.sql import Statement, create_user, grant_everything
+from dbhandler.errors import Denied, Unavailable
+from dbhandler.log import printable, shown
+from dbhandler.trust.authority import Authority
+
+_T = TypeVar("_T")
+CONNECT_TIMEOUT = 5.0
+"""Seconds."""
+Connection = pymysql.connections.Connection
+_REFUSED = frozenset({1045, 1698, 3118})
+
+
+class Access:
+    """The way to all servers of the pool with these secrets, which is the same for each; folder holds private files
+    for the tools. user is the account, password what makes its password of a secret."""
+
+    def __init__(
+        self,
+        secrets: Sequence[bytes],
+        folder: Path,
+        user: str,
+        password: Callable[[bytes], str],
+    ) -> None:
+        self._user, self._passwords = user, [password(secret) for secret in secrets]
+        roots = [Authority(secret).root().public_bytes(Encoding.PEM).decode() for secret in secrets]
+        self._folder, self._roots = folder, folder / "pool-ca.pem"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.write_private(self._roots, "".join(roots))
+        self._context = ssl.create_default_context(cadata="".join(roots))
+
+    def connect(self, node: Node, read_timeout: float) -> Connection:
+        """A connection; a read on it takes at most `read_timeout` seconds. Raises Unavailable, or Denied where the
+        server does not know the account, which its agent makes before it is ready."""
+        return self._with_password(node, lambda password: self._open(node, password, read_timeout))
+
+    def option_file(self, node: Node, engine: str) -> Path:
+        """The file that tells the engine's tools (--defaults-file) how to reach this server. Raises as connect does,
+        or OSError."""
+
+        def write(password: str) -> Path:
+            self._open(node, password, CONNECT_TIMEOUT).close()
+            path = self._folder / f"{self._user}-{node.name.encode().hex()}.cnf"
+            verified = {"mysql": "ssl-mode=VERIFY_IDENTITY", "mariadb": "ssl-verify-server-cert"}[engine]
+            lines = [f"host={node.host}", f"port={node.port}", f"user={self._user}", f"password={password}"]
+            lines += ["protocol=tcp", f"ssl-ca={self._roots}", verified]
+            files.write_private(path, "\n".join(["[client]", *lines, ""]))
+            return path
+
+        return self._with_password(node, write)
+
+    def account(self, engine: str) -> list[Statement]:
+        """What makes the account anew, with everything that it may, after all accounts were replaced."""
+        made = create_user(self._user, self._passwords[0], engine, needs_tls=True)
+        return [made, grant_everything(self._user)]
+
+    def _with_password(self, node: Node, use: Callable[[str], _T]) -> _T:
+        for password in self._passwords:
+            try:
+                return use(password)
+            except pymysql.err.Error as error:
+                if error.args[0] not in _REFUSED:
+                    raise Unavailable(
+                        f"{shown(node.name)} does not answer: {printable(str(error.args[-1]), 200)}"
+                    ) from None
+        raise Denied(f"{shown(node.name)} does not know the account {self._user} of this pool")
+
+    def _open(self, node: Node, password: str, read_timeout: float) -> Connection:
+        return pymysql.connect(
+            host=node.host, port=node.port, user=self._user, password=password.encode(), ssl=self._context,
+            autocommit=True, connect_timeout=CONNECT_TIMEOUT, read_timeout=read_timeout, write_timeout=read_timeout,
+            charset="utf8mb4",
+        )  # fmt: skip

@@ -1,0 +1,137 @@
+"""`dbhandler-backup run`: what the container does, a Serf agent and the keeper of backups."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from dbhandler import edge, log, paths, places
+from dbhandler.backup import shipped
+from dbhandler.backup.access import Access
+from dbhandler.backup.keeper import SCRATCH, SOURCES, Keeper
+from dbhandler.backup.repository import Repository
+from dbhandler.backup.source import Source, sources
+from dbhandler.backup.whole import wishes
+from dbhandler.errors import DbHandlerError
+from dbhandler.inventory import InState
+from dbhandler.serf.launch import connect
+from dbhandler.serf.membership import Membership
+from dbhandler.serf.proof import Believer, Prover
+from dbhandler.serf.tags import Role, Tag
+from dbhandler.settings.backup import BackupSettings, backup_settings
+from dbhandler.settings.environment import hand_over_secrets, prepared, secrets_of, without_secrets
+from dbhandler.settings.log_format import log_format
+from dbhandler.thread_failure import ThreadFailure
+from dbhandler.trust.backup import RESTORER, USER, account_password, repository_password, restorer_password
+from dbhandler.trust.pool import Pool
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 1.0
+"""Seconds between two looks at the members."""
+ENDING = 3.0
+"""Seconds for which the end waits for what is being done."""
+
+
+def run(environ: Mapping[str, str]) -> int:
+    """Backs up the servers of the pool until a signal ends it; returns the exit status."""
+    log.configure(log_format(environ))
+    return edge.started("the backup", lambda: _start(prepared(environ)))
+
+
+def open_repository(settings: BackupSettings, environ: Mapping[str, str]) -> Repository:
+    """The repository that the settings name; nothing is done there yet."""
+    own = [settings.password] if settings.password else [repository_password(secret) for secret in settings.secrets]
+    return Repository(settings.repository, own, settings.folder / "cache", environ)
+
+
+def open_access(
+    settings: BackupSettings, environ: Mapping[str, str], user: str, password: Callable[[bytes], str]
+) -> Access:
+    """The way to the pool's servers as one of its accounts. Raises OSError."""
+    return Access(settings.secrets, Path(paths.run_dir(environ)) / "backup", user, password)
+
+
+def _start(environ: Mapping[str, str]) -> int:
+    settings = backup_settings(environ)
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    places.check([settings.folder])
+    # The private servers of one that was killed: nobody restores before this one runs.
+    shutil.rmtree(settings.folder / SCRATCH, ignore_errors=True)
+    os.umask(0o077)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    serf = _serf_agent(environ)
+    try:
+        return _serve(settings, environ, serf, stop)
+    finally:
+        stop.set()
+        serf.terminate()
+        serf.wait()
+
+
+def _serve(
+    settings: BackupSettings, environ: Mapping[str, str], serf: subprocess.Popen[bytes], stop: threading.Event
+) -> int:
+    reader = open_access(settings, environ, USER, account_password)
+    restorer = open_access(settings, environ, RESTORER, restorer_password)
+    repository = open_repository(settings, environ)
+    shipped.bring_back(repository, settings.folder / SOURCES)
+    keeper = Keeper(settings, reader, restorer, repository, stop)
+    membership, believer = _membership(settings, environ), Believer(Pool(settings.secrets).ids)
+    threads = [
+        threading.Thread(target=membership.run, args=(stop,), name="membership", daemon=True),
+        threading.Thread(target=keeper.work, name="work", daemon=True),
+    ]
+    threading.excepthook = failed = ThreadFailure(stop.set)
+    for thread in threads:
+        thread.start()
+    logger.info("backs up the servers of the pool %s into %s", Pool(settings.secrets).id, repository.place)
+    while not stop.wait(INTERVAL):
+        believed = believer.believed(membership.members)
+        keeper.look(sources(believed), wishes(believed))
+        if serf.poll() is not None:
+            logger.error("the Serf agent has ended with status %d", serf.returncode)
+            return os.EX_SOFTWARE
+    keeper.close()
+    # Docker gives ten seconds.
+    for thread in threads:
+        thread.join(ENDING)
+    return os.EX_SOFTWARE if failed.happened else os.EX_OK
+
+
+def known_sources(settings: BackupSettings, timeout: float = 5.0) -> list[Source]:
+    """The sources that serve now, as the Serf agent of this container tells. Raises Unavailable."""
+    believer, deadline = Believer(Pool(settings.secrets).ids), time.monotonic() + timeout
+    while True:
+        try:
+            with connect(settings.serf) as serf:
+                return sources(believer.believed(serf.members()))
+        except DbHandlerError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.5)
+
+
+def _serf_agent(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    secrets, run_dir = secrets_of(environ), Path(paths.run_dir(environ))
+    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = hand_over_secrets(secrets, run_dir / "secrets")
+    command = ["dbhandler-serf-agent", f"-tag={Tag.ROLE}={Role.BACKUP}"]
+    return subprocess.Popen(command, env={**without_secrets(environ), **files})
+
+
+def _membership(settings: BackupSettings, environ: Mapping[str, str]) -> Membership:
+    peers = Path(paths.state_dir(environ)) / InState.PEERS
+    peers.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    prover = Prover(Pool(settings.secrets))
+    return Membership(partial(connect, settings.serf), lambda: {Tag.ROLE: Role.BACKUP}, (), peers, prove=prover.proofs)

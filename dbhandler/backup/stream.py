@@ -1,0 +1,127 @@
+"""Follows one source's binary log for ever, and writes it down as it comes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+
+from dbhandler.backup.access import Access
+from dbhandler.backup.events import Kind, is_artificial, kind_of
+from dbhandler.backup.logs import Logs
+from dbhandler.backup.position import Position
+from dbhandler.backup.replication import PATIENCE, NotThere, events, present_position
+from dbhandler.backup.source import Node, Source
+from dbhandler.errors import DbHandlerError
+from dbhandler.log import shown, told
+from dbhandler.serf.kept import Complaint
+
+logger = logging.getLogger(__name__)
+
+SYNC = 0.5
+"""Seconds at most for which what has come is not on the disk."""
+PAUSE = 1.0
+"""Seconds between two rounds over nodes that do not give the log."""
+DOUBT = 15.0
+"""Seconds for which a server that knows less than we do may be one that has yet to catch up, as a cluster's node."""
+_HEARTBEATS = (Kind.HEARTBEAT, Kind.HEARTBEAT_V2)
+
+
+class Stream:
+    """The stream of one source into its logs. nodes may change while it runs."""
+
+    def __init__(self, source: Source, logs: Logs, access: Access, clock: Callable[[], float] = time.time) -> None:
+        self.nodes: Sequence[Node] = source.nodes
+        self.complaint: str | None = "it has not begun"
+        """Why nothing comes now; None while it does."""
+        self.away = False
+        """Is there no server of it that serves?"""
+        self._source, self._logs, self._access, self._clock = source, logs, access, clock
+        self._say = Complaint(partial(logger.warning, "%s: %s", shown(source.name)))
+        self._behind_since: float | None = None
+        self._synced = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Follows whichever node gives the log, until `stop` is set."""
+        self._settle()
+        while not stop.is_set():
+            self.away = not self.nodes
+            for node in self.nodes:
+                self._try(node, stop)
+                if stop.is_set():
+                    break
+            # Only where no other node holds it either.
+            self._lost, self._refused = self._refused, False
+            stop.wait(PAUSE)
+        self._settle()
+
+    def _try(self, node: Node, stop: threading.Event) -> None:
+        try:
+            with closing(self._access.connect(node, PATIENCE)) as connection:
+                position = self._start(present_position(connection, self._source.engine), node)
+                self._follow(events(connection, self._source.engine, position), position, node, stop)
+        except NotThere as error:
+            self._complain(node, f"{error}; what came meanwhile is in no backup")
+            self._refused = True
+        except (DbHandlerError, OSError) as error:
+            self._complain(node, told(error))
+        self._settle()
+
+    def _settle(self) -> None:
+        """What is not whole is cut off. Where even that fails, the next try begins with it."""
+        try:
+            self._logs.settle()
+        except (DbHandlerError, OSError) as error:
+            self.complaint = told(error)
+            self._say.say(self.complaint)
+
+    _lost = _refused = False
+    """Did a node say that it does not hold what comes next, in the round before, in this one?"""
+
+    def _start(self, present: Position, node: Node) -> Position:
+        """Where to go on. Raises DbHandlerError while it is in doubt."""
+        ours = self._logs.position
+        if ours is None or self._lost:
+            self._lost = False
+            return present
+        if present.covers(ours):
+            self._behind_since = None
+            return ours
+        since = self._behind_since = self._behind_since or self._clock()
+        if self._clock() - since < DOUBT:
+            raise DbHandlerError(f"{shown(node.name)} knows less than came from it before")
+        logger.warning("%s goes on from a former state: there is a gap in its backup", shown(self._source.name))
+        self._behind_since = None
+        return present
+
+    def _follow(self, stream: Iterator[bytes], position: Position, node: Node, stop: threading.Event) -> None:
+        logs, begun = self._logs, False
+        for event in stream:
+            now, kind = self._clock(), kind_of(event)
+            if kind == Kind.FORMAT:
+                logs.begin((begun and logs.position) or position, node.name, now)
+                logs.append(event, now)
+                begun = True
+                self._flowing(node)
+            elif kind in _HEARTBEATS:
+                logs.heard(now)
+            elif kind != Kind.ROTATE and not is_artificial(event):
+                logs.append(event, now)
+            if abs(now - self._synced) >= SYNC or kind in _HEARTBEATS:
+                logs.sync()
+                self._synced = now
+            if stop.is_set():
+                return
+
+    def _flowing(self, node: Node) -> None:
+        if self.complaint is not None:
+            logger.info("the binary log of %s comes from %s", shown(self._source.name), shown(node.name))
+        self.complaint, self._refused = None, False
+        self._say.say("")
+
+    def _complain(self, node: Node, why: str) -> None:
+        self.complaint = f"{shown(node.name)}: {why}"
+        self._say.say(self.complaint)

@@ -1,0 +1,148 @@
+"""What one node of a Galera cluster says of itself: in its Serf tags `cluster` (the name) and `galera` (all else)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from dbhandler.log import shown
+from dbhandler.serf.members import Member
+from dbhandler.serf.tags import Tag
+
+
+class Mode(StrEnum):
+    """What a node's server does."""
+
+    WAITING = "waiting"
+    """It does not run, and its position stands still."""
+    BEGINNING = "beginning"
+    JOINING = "joining"
+    """It starts, as the two before say how."""
+    SYNCED = "synced"
+    DONOR = "donor"
+    """It serves, or could."""
+    NONPRIMARY = "nonprimary"
+    """It runs without a quorum."""
+    UNKNOWN = "unknown"
+    """It has not said."""
+
+
+class Holds(StrEnum):
+    """What is in a node's data directory."""
+
+    EMPTY = "empty"
+    DATA = "data"
+    """A position in a cluster's history."""
+    FOREIGN = "foreign"
+    """The data of a server outside any cluster."""
+    LEFT = "left"
+    """This cluster's, but used outside of it since: the node can join, and only to get the cluster's in their place."""
+
+
+MAX_VIEW = 9
+"""Nodes of a view that a tag has room for; of a larger one it says nothing, so others wait for the operator."""
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_WORD = re.compile(r"[0-9a-f]{1,8}")
+SEQNO = re.compile(r"-1|[0-9]{1,19}")
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A candidate: the node with this identity, in this run of its start program."""
+
+    id: str
+    nonce: str
+
+    def __str__(self) -> str:
+        return f"{self.id}/{self.nonce}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node. uuid and seqno are its position (for data only), view the identities of the nodes in the last primary
+    component it was in, or is (empty: not known), vote the node that it lets begin. alive, name and host are Serf's."""
+
+    id: str
+    mode: Mode
+    holds: Holds
+    nonce: str = "0"
+    uuid: str = ""
+    seqno: int = -1
+    view: frozenset[str] = frozenset()
+    vote: Ballot | None = None
+    name: str = ""
+    host: str = ""
+    alive: bool = True
+
+    @property
+    def serves(self) -> bool:
+        """Can others join it?"""
+        return self.alive and self.mode in (Mode.SYNCED, Mode.DONOR)
+
+    @property
+    def ballot(self) -> Ballot:
+        """What others put into their vote for this node."""
+        return Ballot(self.id, self.nonce)
+
+    @property
+    def is_candidate(self) -> bool:
+        return self.vote is not None and self.vote.id == self.id
+
+
+def encode(node: Node) -> str:
+    """The value of the tag `galera`: six words, at most 190 bytes (all tags of a Serf member together have 512), or
+    `unknown` for a node that cannot be told. Whatever this makes, `decode` understands."""
+    position = f"{node.uuid}:{node.seqno}" if node.holds == Holds.DATA else "-"
+    view = sorted(node.view) if len(node.view) <= MAX_VIEW and all(map(_WORD.fullmatch, node.view)) else []
+    words = (node.mode, node.holds, position, str(node.ballot), str(node.vote or "-"), ".".join(view))
+    text = " ".join(word or "-" for word in words)
+    return text if decode(text) else Mode.UNKNOWN
+
+
+def decode(text: str) -> Node | None:
+    """The node of a tag, None for a text that is none: it comes from the network."""
+    try:
+        mode, holds, position, own, vote, view = text.split(" ")
+        ballot = _ballot(own)
+        node = Node(ballot.id, Mode(mode), Holds(holds), ballot.nonce, vote=None if vote == "-" else _ballot(vote))
+        if node.holds is Holds.DATA:
+            uuid, seqno = position.rsplit(":", 1)
+            node = replace(node, uuid=_matched(UUID, uuid), seqno=int(_matched(SEQNO, seqno)))
+        members = [] if view == "-" else [_matched(_WORD, word) for word in view.split(".")]
+    except ValueError:
+        return None
+    return None if node.mode is Mode.UNKNOWN else replace(node, view=frozenset(members))
+
+
+def nodes_of(members: Iterable[Member], cluster: str) -> list[Node]:
+    """The database nodes of one cluster among the members, dead ones too. One that has not said what it holds has the
+    mode `unknown`; a dead member whose node lives on under another name is left out."""
+    found = [_node(member) for member in members if member.tags.get(Tag.CLUSTER) == cluster and member.is_database]
+    living = {node.id for node in found if node.alive and node.mode != Mode.UNKNOWN}
+    return [node for node in found if node.alive or node.id not in living]
+
+
+def names_of(nodes: Iterable[Node]) -> str:
+    """Their names, as a sentence quotes them."""
+    return ", ".join(shown(node.name) for node in nodes)
+
+
+def _node(member: Member) -> Node:
+    node = decode(member.tags.get(Tag.GALERA, ""))
+    # Its name stands in for an identity that nobody has heard yet.
+    node = node or Node(f"({member.name})", Mode.UNKNOWN, Holds.FOREIGN)
+    return replace(node, name=member.name, host=member.host, alive=member.alive)
+
+
+def _ballot(text: str) -> Ballot:
+    id, nonce = text.split("/")
+    return Ballot(_matched(_WORD, id), _matched(_WORD, nonce))
+
+
+def _matched(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(text)
+    return text

@@ -1,0 +1,243 @@
+"""dbhandler-cluster-start: decides, by what Serf says of the other nodes, how this server starts, and becomes it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from dbhandler import edge, files, log, usage
+from dbhandler.engine.binlog import inserted
+from dbhandler.engine.private_server import TETHER
+from dbhandler.errors import DbHandlerError, Unavailable
+from dbhandler.first_start.work import FirstStartWork
+from dbhandler.group.data import DataDir, Position, recovery
+from dbhandler.group.decision import Action, Decision, before, decide
+from dbhandler.group.node import Holds, Mode, Node, encode, names_of
+from dbhandler.group.options import numbering, server_options, transfer_environment, transfer_file
+from dbhandler.group.store import BEGIN_ORDER, LOSS_ORDER, GroupStore, View
+from dbhandler.group.transfer import end_remains
+from dbhandler.group.trusted import TrustedNodes
+from dbhandler.group.volume import PROVIDER
+from dbhandler.inventory import InRun
+from dbhandler.log import shown
+from dbhandler.serf.kept import KeptConnection, OwnTags
+from dbhandler.serf.launch import connect
+from dbhandler.serf.members import Member, named
+from dbhandler.serf.proof import Prover, outlived, unproved
+from dbhandler.serf.rpc import Serf
+from dbhandler.serf.tags import Tag
+from dbhandler.settings.config import Config, GroupSettings
+from dbhandler.settings.log_format import log_format
+from dbhandler.trust.pool import Pool
+from dbhandler.volume import belonging
+
+logger = logging.getLogger(__name__)
+
+USAGE = """usage: dbhandler-cluster-start SERVER [OPTION ...]
+
+Decides how this node's server starts, and becomes it. supervisord runs it; see dbhandler-cluster --help.
+"""
+INTERVAL = 0.2
+"""Seconds between two looks at the other nodes."""
+SENDER_PATIENCE = 10.0
+"""Seconds after which the sender of a transfer that was cut has surely given up (it tries for 4 s, see the Dockerfile).
+It would find the receiver of the next transfer, and both would fail; so would, by the sender left over, every later
+one."""
+TURN_PATIENCE = 10.0
+"""Seconds for which those who join before this node are waited for: within them a server reaches the group or ends
+(pc.wait_prim_timeout)."""
+
+
+class Starter:
+    """Looks at the cluster until it is decided how to start. connect opens a connection to the local Serf agent; enter
+    notes that the volumes are the cluster's from then on; pool is that of all nodes, None where they have no
+    secret, tls_dir the folder of their files for TLS. numbered: they write binary logs."""
+
+    def __init__(
+        self,
+        settings: GroupSettings,
+        store: GroupStore,
+        data: DataDir,
+        connect: Callable[[], Serf],
+        enter: Callable[[], None],
+        sleep: Callable[[float], None] = time.sleep,
+        pool: Pool | None = None,
+        tls_dir: Path | None = None,
+        numbered: bool = False,
+    ) -> None:
+        self._tls_dir, self._numbered = tls_dir, numbered
+        self._enter = enter
+        self._nodes = TrustedNodes(settings.name, pool.ids if pool else ())
+        self._prove = Prover(pool).proofs if pool else unproved
+        self._settings, self._store, self._data = settings, store, data
+        self._kept, self._tags, self._sleep = KeptConnection(connect), OwnTags(), sleep
+        self._told = ""
+        self._waited = 0.0
+        self.host = ""
+
+    def options(self) -> list[str]:
+        """Waits for the decision and carries it out; returns the server's options. Raises DbHandlerError or OSError."""
+        # What the run before has said is not true any more, and a recovery may take long.
+        self._store.unpublish()
+        # Only a server that runs changes the view.
+        position, view = self._data.position(), self._store.view()
+        node = self._node(position, view)
+        self._store.publish(node)
+        if self._data.transfer_was_cut():
+            logger.info("the transfer of another node's data was cut: waiting until its sender has given up")
+            self._sleep(SENDER_PATIENCE)
+        while True:
+            try:
+                with self._kept.use() as serf:
+                    node, decision = self._look(serf, node, view.names)
+            except Unavailable as error:
+                decision = Decision(Action.WAIT, f"waiting for this node's Serf agent: {error}", node.vote)
+            self._tell(decision)
+            self.host = node.host
+            if decision.action in (Action.BEGIN, Action.JOIN):
+                return self._carry_out(node, position, decision)
+            self._sleep(INTERVAL)
+
+    def _node(self, position: Position, view: View) -> Node:
+        id, ids = self._store.identity(), view.ids
+        if position.holds == Holds.DATA:
+            ids = frozenset({id}) if position.last else ids if view.uuid == position.uuid else frozenset()
+        nonce, vote = secrets.token_hex(2), self._store.vote()
+        return Node(id, Mode.WAITING, position.holds, nonce, position.uuid, position.seqno, ids, vote)
+
+    def _look(self, serf: Serf, node: Node, names: Mapping[str, str]) -> tuple[Node, Decision]:
+        members, own = serf.members(), serf.self_name()
+        me = named(members, own)
+        if me is None:
+            raise Unavailable("it does not know itself yet")
+        node = replace(node, name=me.name, host=me.host)
+        others = self._nodes.of(member for member in members if member.name != own)
+        decision = self._ordered(node, others) or decide(node, others, self._settings.size, names)
+        decision = self._with_strangers(self._in_turn(node, others, decision))
+        if decision.vote != node.vote:
+            self._store.save_vote(decision.vote)
+            node = replace(node, vote=decision.vote)
+        mode = {Action.BEGIN: Mode.BEGINNING, Action.JOIN: Mode.JOINING}.get(decision.action, Mode.WAITING)
+        self._publish(serf, me, replace(node, mode=mode), decision.reason)
+        return node, decision
+
+    def _ordered(self, node: Node, others: Sequence[Node]) -> Decision | None:
+        """The operator's order to begin, unless the cluster serves already."""
+        order = self._store.order()
+        if order not in (BEGIN_ORDER, LOSS_ORDER):
+            return None
+        if any(other.serves for other in others):
+            logger.warning("the order to begin is refused: the cluster serves")
+            self._store.give_order(None)
+            return None
+        reason = f"beginning by the operator's order with what this node holds: {order}"
+        return Decision(Action.BEGIN, reason, node.ballot)
+
+    def _in_turn(self, node: Node, others: Sequence[Node], decision: Decision) -> Decision:
+        first = before(node, others, decision.peers) if decision.action == Action.JOIN else []
+        if not first or self._waited >= TURN_PATIENCE:
+            return decision
+        self._waited += INTERVAL
+        return Decision(Action.WAIT, f"waiting for {names_of(first)} to join first", decision.vote)
+
+    def _with_strangers(self, decision: Decision) -> Decision:
+        if decision.action in (Action.BEGIN, Action.JOIN) or not self._nodes.strangers:
+            return decision
+        names = ", ".join(map(shown, self._nodes.strangers))
+        return replace(decision, reason=f"{decision.reason} ({names} does not count: it proves no secret of this pool)")
+
+    def _publish(self, serf: Serf, me: Member, node: Node, reason: str) -> None:
+        self._store.publish(node, reason, node.host)
+        desired: dict[str, str] = {Tag.CLUSTER: self._settings.name, Tag.GALERA: encode(node)}
+        proofs = self._prove(replace(me, tags={**me.tags, **desired}))
+        self._tags.correct(serf, me.tags, {**desired, **proofs}, outlived(me.tags, proofs))
+
+    def _tell(self, decision: Decision) -> None:
+        if decision.reason != self._told:
+            self._log(decision)
+            self._told = decision.reason
+
+    def _log(self, decision: Decision) -> None:
+        text = f"cluster {shown(self._settings.name)}: {decision.reason}"
+        if decision.action is Action.REFUSE:
+            logger.error("%s: it stays untouched, and this node waits for the operator", text)
+        else:
+            logger.info("%s", text)
+
+    def _carry_out(self, node: Node, position: Position, decision: Decision) -> list[str]:
+        options = server_options(self._settings.name, node, decision.peers, self._tls_dir)
+        options += numbering(self._settings.name, node) if self._numbered else []
+        known = position.holds == Holds.DATA and position.seqno >= 0
+        start = [f"--wsrep-start-position={position.uuid}:{position.seqno}"] if known else []
+        if decision.action == Action.JOIN:
+            self._store.save_vote(None)
+            self._data.prepare_to_join(position.holds)
+            self._enter()
+            self._kept.close()
+            return options + start
+        order = self._store.order()
+        self._data.prepare_to_begin(position.holds, new_history=order == LOSS_ORDER)
+        self._enter()
+        if order is not None:
+            self._store.give_order(None)
+        self._kept.close()
+        return [*options, *([] if order == LOSS_ORDER else start), "--wsrep-new-cluster"]
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Entry point; replaces this process by the server, and returns a status only on failure."""
+    command = list(sys.argv[1:] if argv is None else argv)
+    environ = os.environ if environ is None else environ
+    log.configure(log_format(environ))
+    if not command or command[0].startswith("-"):
+        return usage.show(command, USAGE)
+    # A server that recovers its position meanwhile ends with us.
+    edge.leave_on(signal.SIGTERM, status=0)
+    return edge.started("the cluster node", partial(_start, command, environ), os.EX_TEMPFAIL)
+
+
+def _start(command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    config = Config.from_environ(environ)
+    if config.group is None:
+        raise DbHandlerError("DBHANDLER_CLUSTER is not set: this server is no node of a cluster")
+    first = FirstStartWork(config, command, environ, beside_others=True)
+    recover = recovery([*TETHER, *command], PROVIDER)
+    name, path = config.group.name, config.data_dir
+    data = DataDir(path, name, config.engine, config.template, recover, lambda: first.do(environ))
+    enter = partial(belonging.enter, path, config.state_dir, name)
+    store = GroupStore(config.state_dir, config.run_dir)
+    end_remains()
+    pool = Pool(config.pool_secrets) if config.pool_secrets else None
+    tls_dir = config.data_dir if pool else None
+    starter = Starter(
+        config.group, store, data, lambda: connect(config.serf), enter, pool=pool, tls_dir=tls_dir,
+        numbered=bool(config.binlog),
+    )  # fmt: skip
+    options = starter.options()
+    if pool:
+        command = [command[0], _certified(config, pool, starter.host), *command[1:]]
+    _exec(inserted(command, options), {**environ, **transfer_environment(starter.host)})
+
+
+def _certified(config: Config, pool: Pool, host: str) -> str:
+    """Gives the node what it needs for TLS between the nodes; returns the option that makes state transfers use it."""
+    # Only here: without a secret nobody needs it.
+    from dbhandler.volume.certificate import ServerCertificate, server_names
+
+    ServerCertificate(config.data_dir, pool.secrets).ensure(server_names(config, host))
+    file = config.run_dir / InRun.TRANSFER_CONF
+    files.write_private(file, transfer_file(config.data_dir))
+    return f"--defaults-extra-file={file}"
+
+
+def _exec(arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    os.execvpe(arguments[0], list(arguments), dict(environ))

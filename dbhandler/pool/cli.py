@@ -1,0 +1,75 @@
+"""dbhandler-pool: makes the secret of a pool, tells its public name, and changes the key of its gossip."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from dbhandler import edge, usage
+from dbhandler.errors import ConfigError, InvalidRequest
+from dbhandler.log import shown
+from dbhandler.pool import gossip
+from dbhandler.serf.access import addresses, auth_key, connect_first
+from dbhandler.serf.rpc import Serf
+from dbhandler.settings.pool import pool_secrets
+from dbhandler.settings.serf import serf_settings
+from dbhandler.trust.pool import Pool
+from dbhandler.trust.secret import new_secret
+
+USAGE = """usage: dbhandler-pool keygen
+       dbhandler-pool id
+       dbhandler-pool rotate gossip [--end]
+
+keygen  prints a new secret: the DBHANDLER_POOL_SECRET of all servers, proxies and backups of one pool.
+id      prints the public name of the pool of DBHANDLER_POOL_SECRET, which applications take as DBHANDLER_POOL;
+        of several secrets the first one's.
+rotate gossip
+        gives all members of the Serf cluster a new gossip key, while they run, and prints what SERF_ENCRYPT_KEY has
+        to be in every container that is made from now on: the new key and the one before, which is still understood.
+        With --end, once no container has the former setting, all members forget all keys but the first one of
+        SERF_ENCRYPT_KEY, and that is printed. The Serf agent is asked as dbhandler-status asks it.
+
+exit status: 0 done, 64 wrong usage or setting, 69 no Serf agent, or a member has not done it (nothing is lost: run it
+again), 77 denied
+"""
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if usage.asked(argv) or not argv:
+        return usage.show(argv, USAGE)
+    environ = os.environ if environ is None else environ
+    return edge.carried_out("dbhandler-pool", lambda: print(_carry_out(argv, environ)))
+
+
+def _carry_out(argv: Sequence[str], environ: Mapping[str, str]) -> str:
+    match argv:
+        case ["keygen"]:
+            return new_secret()
+        case ["id"]:
+            return _id(environ)
+        case ["rotate", "gossip"]:
+            with _agent(environ) as serf:
+                return gossip.rotate(serf)
+        case ["rotate", "gossip", "--end"]:
+            with _agent(environ) as serf:
+                return gossip.end(serf, _gossip_key(environ))
+    raise InvalidRequest(f"no such command: {shown(' '.join(argv))} (--help tells more)")
+
+
+def _agent(environ: Mapping[str, str]) -> Serf:
+    return connect_first(addresses(None, environ), auth_key(environ))
+
+
+def _gossip_key(environ: Mapping[str, str]) -> str:
+    if not (keys := serf_settings(environ).encrypt_keys):
+        raise ConfigError("SERF_ENCRYPT_KEY is not set: it has to say which key is the new one")
+    return keys[0]
+
+
+def _id(environ: Mapping[str, str]) -> str:
+    if not (secrets := pool_secrets(environ)):
+        raise ConfigError("DBHANDLER_POOL_SECRET is not set: there is no pool to tell the id of")
+    return Pool(secrets).id

@@ -1,0 +1,219 @@
+"""One drop from its first step to its last, and what becomes of one that was cut short.
+
+The account is shut out and its sessions are ended, then the dump is written, then the database goes. Whatever fails or
+is killed before something was destroyed is undone; what was begun to be destroyed is finished.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from dbhandler.engine import sql
+from dbhandler.engine.server import Server
+from dbhandler.errors import DbHandlerError, Denied, ServerError, Unavailable
+from dbhandler.log import shown
+from dbhandler.provisioning import drop_sql, privilege_sql
+from dbhandler.provisioning.accounts import Accounts
+from dbhandler.provisioning.drop_table import DUMPED, LOCKED, Drop, DropTable
+from dbhandler.provisioning.dump import Header
+from dbhandler.provisioning.eviction import PATIENCE, PAUSE, Eviction
+from dbhandler.provisioning.registry import Memory
+from dbhandler.provisioning.trash import Trash
+from dbhandler.requests.box import Credentials
+
+logger = logging.getLogger(__name__)
+
+DUMPS = 3
+"""Dumps that are written before a database that somebody writes to all the time is left alone."""
+ATTEMPTS = 15
+"""Attempts to drop a database that somebody holds a lock on; each of them waits for a second."""
+
+Changes = frozenset[tuple[object, ...]]
+
+
+class Drops:
+    """Drops databases, with a server connection that nobody else uses. node is this node's identity in a cluster.
+
+    Every method may raise Unavailable, ServerError or OSError; what it had begun is then undone, or settled later.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        engine: str,
+        registry: Memory,
+        trash: Trash,
+        node: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._server, self._engine, self._registry, self.trash = server, engine, registry, trash
+        self.node, self._clock, self._sleep = node, clock, sleep
+        self._table, self._accounts = DropTable(server), Accounts(server)
+        self._eviction = Eviction(server, engine, clock, sleep)
+        self._complaints: dict[str, str] = {}
+
+    def carry_out(self, asker: Credentials, ltime: int) -> str | None:
+        """Drops the asker's database; returns the name of its dump, None where there was no database any more.
+
+        Raises Denied, too, where it is not the asker's.
+        """
+        if not self._accounts.owns(asker):
+            raise Denied(f"the box does not prove to own {shown(asker.database)}: no such account, or another password")
+        drop = self._plan(asker, ltime)
+        self._table.begin(drop)
+        try:
+            return self._drop(drop)
+        except (DbHandlerError, OSError):
+            begun = self._table.of(drop.database)
+            if begun is None or not self.settle(begun):
+                raise
+            return begun.dump
+
+    def settle(self, drop: Drop) -> bool:
+        """Finishes a drop that has begun to destroy, undoes any other one. Was it finished?"""
+        if drop.stage == DUMPED and self._is_broken(drop):
+            self._finish(drop)
+            logger.warning("the drop of %s, cut short before, is finished", shown(drop.database))
+            return True
+        self.undo(drop)
+        return False
+
+    def undo(self, drop: Drop) -> None:
+        """Lets the account in again, and forgets the drop and its dump."""
+        self._eviction.let_in(drop, self._accounts.pattern(drop.database))
+        # A dump is good for its own drop alone: the next one would lose what is written until then.
+        self.trash.remove_all(drop.attempt)
+        self._table.end(drop)
+        logger.warning("the drop of %s is undone: nothing was dropped", shown(drop.database))
+
+    def look_after(self) -> bool:
+        """Settles what former runs of this node have left, and helps other nodes to end sessions; True when nothing is
+        left to do. Not to be called while a drop is carried out."""
+        settled = [self._look_after(drop) for drop in self._table.all()]
+        return all(settled)
+
+    def _look_after(self, drop: Drop) -> bool:
+        try:
+            if drop.node == self.node:
+                self.settle(drop)
+            elif drop.stage in (LOCKED, DUMPED):
+                self._eviction.end_sessions(drop.account)
+                self._table.bear_witness(drop, self.node)
+        except (DbHandlerError, OSError) as error:
+            # One that cannot be settled must not keep others from it.
+            if self._complaints.get(drop.attempt) != str(error):
+                logger.warning("the drop of %s is not settled yet: %s", shown(drop.database), error)
+            self._complaints = {drop.attempt: str(error)}
+            return False
+        return True
+
+    def dumps_in_use(self) -> set[str]:
+        """The dumps of drops that are not done."""
+        return {drop.dump for drop in self._table.all()}
+
+    def _plan(self, asker: Credentials, ltime: int) -> Drop:
+        taken = self._eviction.takes(asker.user, self._accounts.pattern(asker.database))
+        held = self._held(asker.database)
+        return Drop(asker.database, asker.user, self.node, os.urandom(8).hex(), ltime, taken=taken, held=held)
+
+    def _drop(self, drop: Drop) -> str | None:
+        self._eviction.shut_out(drop, self._accounts.pattern(drop.database))
+        drop = replace(drop, stage=LOCKED)
+        self._table.advance(drop)
+        self._eviction.end_sessions(drop.account)
+        if self.node:
+            self._await_other_nodes(drop)
+        if not self._exists(drop):
+            self._finish(drop)
+            return None
+        drop, seen = self._dump(drop)
+        self._destroy(drop, seen)
+        return drop.dump
+
+    def _await_other_nodes(self, drop: Drop) -> None:
+        deadline = self._clock() + PATIENCE
+        while self._table.witnesses(drop) < self._other_nodes():
+            if self._clock() > deadline:
+                raise Unavailable(f"another node has not ended the sessions of {shown(drop.account)} yet: ask again")
+            self._sleep(PAUSE)
+
+    def _other_nodes(self) -> int:
+        status = {name: str(value) for name, value in self._server.execute(sql.cluster_status())}
+        return int(status["wsrep_cluster_size"]) - 1
+
+    def _dump(self, drop: Drop) -> tuple[Drop, Changes]:
+        [(charset, collation)] = self._server.execute(drop_sql.defaults(drop.database))
+        header = Header(drop.database, drop.account, str(charset), str(collation), self._engine)
+        for _ in range(DUMPS):
+            seen = self._steady_changes(drop)
+            dump = self.trash.keep(header, drop.attempt)
+            if self._is_quiet(drop, seen):
+                drop = replace(drop, stage=DUMPED, dump=dump)
+                self._table.advance(drop)
+                return drop, seen
+            self.trash.remove(dump)
+        raise self._disturbed(drop)
+
+    def _destroy(self, drop: Drop, seen: Changes) -> None:
+        for _ in range(ATTEMPTS):
+            if not self._is_quiet(drop, seen):
+                raise self._disturbed(drop)
+            try:
+                return self._finish(drop)
+            except Unavailable as error:
+                complaint = error
+        raise ServerError(f"{shown(drop.database)} could not be dropped, somebody may hold a lock: {complaint}")
+
+    def _finish(self, drop: Drop) -> None:
+        self._server.execute(sql.drop_database(drop.database))
+        # While the drop stands in the table nobody makes the name anew: the tombstone may come after the deed.
+        self._registry.dropped(drop.database, drop.ltime)
+        self._server.execute(sql.drop_user(drop.account))
+        self._table.end(drop)
+
+    @staticmethod
+    def _disturbed(drop: Drop) -> ServerError:
+        return ServerError(f"somebody else, such as an administrator, writes to {shown(drop.database)} meanwhile")
+
+    def _steady_changes(self, drop: Drop) -> Changes:
+        """The last changes, once they are so old that the next one would have another time."""
+        for _ in range(ATTEMPTS):
+            [(now,)] = self._server.execute(drop_sql.now())
+            changes = self._changes(drop)
+            if all(str(time) < str(now) for _, _, *times in changes for time in times if time is not None):
+                return changes
+            self._sleep(0.2)
+        raise self._disturbed(drop)
+
+    def _changes(self, drop: Drop) -> Changes:
+        if self._engine == "mysql":
+            self._server.execute(drop_sql.fresh_times())
+        return frozenset(self._server.execute(drop_sql.changes(drop.database)))
+
+    def _is_quiet(self, drop: Drop, seen: Changes) -> bool:
+        """Is all as it was when the dump began, and the drop still the one that the table tells of?"""
+        present = self._table.of(drop.database)
+        return (
+            present is not None
+            and present.attempt == drop.attempt
+            and not self._eviction.sessions(drop.account)
+            and self._changes(drop) == seen
+        )
+
+    def _is_broken(self, drop: Drop) -> bool:
+        """Has something of the database been destroyed, and is that safe in the dump?"""
+        if not self._exists(drop):
+            return True
+        return self._held(drop.database) < drop.held and self.trash.holds(drop.dump)
+
+    def _exists(self, drop: Drop) -> bool:
+        return bool(self._server.execute(sql.database_exists(drop.database)))
+
+    def _held(self, database: str) -> int:
+        [(number,)] = self._server.execute(privilege_sql.contents(database))
+        return int(str(number))

@@ -1,0 +1,188 @@
+"""Request -> effect on the server -> outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dbhandler.engine import sql
+from dbhandler.engine.server import (
+    ER_COLLATION_CHARSET_MISMATCH,
+    ER_DB_CREATE_EXISTS,
+    ER_UNKNOWN_CHARACTER_SET,
+    ER_UNKNOWN_COLLATION,
+    Server,
+)
+from dbhandler.errors import Denied, InvalidRequest, NotForUs, ServerError
+from dbhandler.log import shown
+from dbhandler.provisioning.accounts import Accounts
+from dbhandler.provisioning.ownership import Ownership
+from dbhandler.provisioning.registry import Entry, Memory
+from dbhandler.requests.box import Credentials, Keys
+from dbhandler.requests.payload import Request
+from dbhandler.requests.policy import Policy
+from dbhandler.requests.vocabulary import Status
+
+_WRONG_CHARSET = {
+    ER_UNKNOWN_CHARACTER_SET: "this server does not know the character set",
+    ER_UNKNOWN_COLLATION: "this server does not know the collation",
+    ER_COLLATION_CHARSET_MISMATCH: "the collation does not belong to the character set",
+}
+
+
+_REFUSALS = ((InvalidRequest, Status.INVALID), (Denied, Status.DENIED))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request: reason says which rule refused it, dump is the file with what was dropped."""
+
+    status: Status
+    database: str | None = None
+    user: str | None = None
+    reason: str | None = None
+    dump: str | None = None
+
+
+class Provisioner:
+    """Carries out requests on `server`, within `policy`; `keys` opens sealed boxes, `registry` remembers.
+
+    event_clock says where Serf's event clock stands now, or None when Serf is away. in_group: other nodes with the
+    same data get the same events at the same time.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        policy: Policy,
+        engine: str,
+        keys: Keys,
+        registry: Memory,
+        event_clock: Callable[[], int | None],
+        in_group: bool = False,
+    ) -> None:
+        self._in_group = in_group
+        self._server, self._policy, self._engine = server, policy, engine
+        self._keys, self._registry, self._event_clock = keys, registry, event_clock
+        accounts = Accounts(server, policy.max_user_connections, policy.require_tls)
+        self._names, self._ownership = accounts.names, Ownership(server, accounts, registry, engine)
+
+    def create_all(self, requests: tuple[Request, ...], ltime: int = 0) -> list[Outcome]:
+        """Carries out the requests of one payload: none of them where one is refused beforehand.
+
+        ltime is the Lamport time of the event that brought them, 0 for a query or a request by hand. Raises
+        Unavailable when the server cannot work now; asking again then finishes the rest.
+        """
+        if refused := self.refused(requests):
+            return [refused]
+        return [self._outcome(request, ltime) for request in requests]
+
+    def refused(self, requests: tuple[Request, ...]) -> Outcome | None:
+        """The refusal of a payload of which one request is against the policy; None where all are within it."""
+        try:
+            for request in requests:
+                self._policy.check(request)
+        except (InvalidRequest, Denied) as error:
+            return refusal(error)
+        return None
+
+    def _outcome(self, request: Request, ltime: int) -> Outcome:
+        try:
+            name = self._names.folded(request.database)
+            seen = self._registry.entry(name)
+            self._check_not_dropped(name, seen, ltime)
+            outcome = self._create(request, name)
+        except NotForUs as error:
+            if ltime and self._in_group:
+                # Every node has got the event, and one of them can open the box.
+                return Outcome(Status.ELSEWHERE, request.database)
+            return refusal(error, request.database)
+        except (InvalidRequest, Denied, ServerError) as error:
+            return refusal(error, request.database)
+        # Every node makes this call for every event: a write would be replicated for nothing.
+        if seen is None or seen.dropped is not None:
+            self._registry.made(name)
+        return outcome
+
+    def _create(self, request: Request, name: str) -> Outcome:
+        """Carries out a request for the database whose name the server takes for `name`."""
+        wanted = replace(request, database=name)
+        if request.sealed is None:
+            return Outcome(Status.CREATED if self._make(wanted) else Status.EXISTS, request.database)
+        asker = self._keys.open(request.sealed, request.database, folded=self._names.folded)
+        self._policy.check_user(asker.user, self._engine)
+        return Outcome(Status.EXISTS if self._serve(wanted, asker) else Status.CREATED, request.database, asker.user)
+
+    def _make(self, request: Request) -> bool:
+        """Makes a database that is nobody's; False when it was there."""
+        if self._exists(request.database):
+            return False
+        self._ownership.check_nobodys(request.database)
+        self._ownership.end_sessions(request.database)
+        return self._create_database(request)
+
+    def _serve(self, request: Request, asker: Credentials) -> bool:
+        """Makes the database and the account, where they are missing; True when all was there."""
+        exists = self._exists(request.database)
+        if self._ownership.is_owner(asker):
+            if not exists:
+                self._ownership.end_sessions(request.database, asker.user)
+                self._create_database(request)
+            return exists
+        self._ownership.check_free(asker, exists)
+        with self._ownership.claimed(asker):
+            self._ownership.end_sessions(request.database)
+            if not exists:
+                self._create_database(request)
+            # Whatever has come to the name meanwhile, by whomever.
+            self._ownership.check_free(asker, exists=True)
+        self._ownership.hand_over(asker)
+        return False
+
+    def _exists(self, database: str) -> bool:
+        return bool(self._server.execute(sql.database_exists(database)))
+
+    def _create_database(self, request: Request) -> bool:
+        """True when this call made it, False when it was there."""
+        self._check_quota(request.database)
+        try:
+            if self._in_group:
+                return self._create_once(request)
+            self._server.execute(sql.create_database(request.database, request.charset, request.collation))
+        except ServerError as error:
+            if error.errno == ER_DB_CREATE_EXISTS:
+                return False
+            if rule := _WRONG_CHARSET.get(error.errno):
+                wanted = " / ".join(filter(None, (request.charset, request.collation)))
+                raise InvalidRequest(f"{rule}: {shown(wanted)}") from error
+            raise
+        return True
+
+    def _create_once(self, request: Request) -> bool:
+        """As _create_database, without an error where another node was faster: its log would get one, too."""
+        self._server.execute(sql.create_missing_database(request.database, request.charset, request.collation))
+        return ER_DB_CREATE_EXISTS not in {code for _, code, _ in self._server.execute(sql.warnings())}
+
+    def _check_quota(self, database: str) -> None:
+        limit = self._policy.max_databases
+        if limit is None:
+            return
+        names = {str(name) for (name,) in self._server.execute(sql.databases())}
+        if database not in names and len(names) >= limit:
+            raise Denied(f"this server holds {len(names)} databases and allows {limit} (DBHANDLER_MAX_DATABASES)")
+
+    def _check_not_dropped(self, database: str, seen: Entry | None, ltime: int) -> None:
+        """Refuses an event from before the database was dropped: Serf delivers old events again."""
+        tombstone = seen.dropped if seen else None
+        if not ltime or tombstone is None or ltime > tombstone:
+            return
+        now = self._event_clock()
+        # A clock behind the tombstone began anew with a new cluster, whose events have nothing to do with it.
+        if now is None or now >= tombstone:
+            raise Denied(f"the database {shown(database)} was dropped after this event was fired")
+
+
+def refusal(error: Exception, database: str | None = None) -> Outcome:
+    """The outcome that tells of an error."""
+    status = next((status for kind, status in _REFUSALS if isinstance(error, kind)), Status.FAILED)
+    return Outcome(status, database, reason=str(error))

@@ -1,0 +1,179 @@
+"""Sealed boxes: how an account's password crosses a gossip network that everybody can read.
+
+libsodium's sealed box (X25519, XSalsa20-Poly1305; PyNaCl's SealedBox): whoever knows the server's public key can
+close one, only the server can open it. What is inside binds it to one database and, for what destroys or changes, to
+one operation and a moment after which it is worth nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+
+from dbhandler import files
+from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, NotForUs
+from dbhandler.log import shown
+from dbhandler.passwords import MAX_BYTES
+from dbhandler.requests.payload import json_text, string
+
+MAX_PASSWORD = 128
+"""Characters."""
+LIFETIME = 60
+"""Seconds for which a box for an operation is valid."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a box holds: the account that asks, and for an operation (`rotate_db`, `drop_db`) its details.
+
+    expires is in seconds since 1970, reply a word that proves that an answer is of whoever could open the box.
+    """
+
+    database: str
+    user: str
+    password: str
+    operation: str | None = None
+    new_password: str | None = None
+    expires: int | None = None
+    reply: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials(database={self.database!r}, user={self.user!r})"
+
+
+def seal(public_key: str, credentials: Credentials) -> str:
+    """The base64 of a sealed box that only the server with this public key (its Serf tag `key`) can open.
+
+    Raises InvalidRequest for something that is no public key.
+    """
+    present = {key: value for key, value in vars(credentials).items() if value is not None}
+    try:
+        key = PublicKey(base64.b64decode(public_key, validate=True))
+    except (binascii.Error, ValueError, TypeError, CryptoError) as error:
+        raise InvalidRequest(f"not a public key of 32 bytes in base64: {shown(public_key)}") from error
+    sealed = SealedBox(key).encrypt(json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode())
+    return base64.b64encode(sealed).decode()
+
+
+def fingerprint(public_key: str) -> str:
+    """Twelve hexadecimal digits that stand for a public key where they have to be short, and prove nothing."""
+    return hashlib.sha256(public_key.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+class Keys:
+    """The server's key pair; its private half is the file `path`, made at the first use."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._private, self._clock = _load_or_make(path), clock
+
+    @property
+    def public(self) -> str:
+        """The public key in base64."""
+        return base64.b64encode(bytes(self._private.public_key)).decode()
+
+    @property
+    def private(self) -> bytes:
+        """The private key itself."""
+        return bytes(self._private)
+
+    def open(
+        self, sealed: str, database: str, operation: str | None = None, folded: Callable[[str], str] = str
+    ) -> Credentials:
+        """Opens a box that has to be for this database and, if given, this operation.
+
+        folded gives the form in which the server compares names; the database in the result has it.
+        Raises Denied for a box that is not for this server, database, operation or time, InvalidRequest for one whose
+        content breaks a rule of form. No message quotes the content.
+        """
+        credentials = _credentials(self._decrypt(sealed), database)
+        name = folded(database)
+        if credentials.database != database and folded(credentials.database) != name:
+            raise Denied(f"the sealed box is for another database than {shown(database)}")
+        if credentials.operation != operation:
+            raise Denied(f"the sealed box is not for {operation or 'create_db'}")
+        self._check_time(credentials)
+        return replace(credentials, database=name)
+
+    def reply_word(self, sealed: str) -> str | None:
+        """The word in a box by which the answer to it is known; None where there is none, or no such box."""
+        with suppress(DbHandlerError, UnicodeDecodeError):
+            return string(json_text(self._decrypt(sealed).decode(), "the sealed box"), "reply", "the sealed box")
+        return None
+
+    def _decrypt(self, sealed: str) -> bytes:
+        try:
+            return SealedBox(self._private).decrypt(base64.b64decode(sealed, validate=True))
+        except (binascii.Error, ValueError, TypeError, CryptoError) as error:
+            raise NotForUs("the sealed box was not made for this server, or is damaged") from error
+
+    def _check_time(self, credentials: Credentials) -> None:
+        if credentials.operation is None:
+            return
+        now, expires = self._clock(), credentials.expires or 0
+        if expires < now:
+            raise Denied("the sealed box has expired")
+        if expires > now + 10 * LIFETIME:
+            raise Denied("the sealed box is valid for too long: clocks differ, or it was made to be kept")
+
+
+def _credentials(content: bytes, database: str) -> Credentials:
+    what = "the sealed box"
+    try:
+        values = json_text(content.decode(), what)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{what} holds no UTF-8") from error
+    if set(values) - set(Credentials.__dataclass_fields__):
+        raise InvalidRequest(f"{what} holds an unknown key")
+    expires = values.get("expires")
+    if expires is not None and type(expires) is not int:
+        raise InvalidRequest(f'"expires" in {what} is not a whole number')
+    return Credentials(
+        database=string(values, "database", what) or "",
+        user=string(values, "user", what) or database,
+        password=_password(string(values, "password", what)),
+        operation=string(values, "operation", what),
+        new_password=_optional_password(string(values, "new_password", what)),
+        expires=expires,
+        reply=string(values, "reply", what),
+    )
+
+
+def _optional_password(value: str | None) -> str | None:
+    return None if value is None else _password(value)
+
+
+def _password(value: str | None) -> str:
+    if value is None or not 12 <= len(value) <= MAX_PASSWORD or not value.isprintable():
+        raise InvalidRequest(f"a password in a sealed box has 12 to {MAX_PASSWORD} printable characters")
+    if len(value.encode()) > MAX_BYTES:
+        raise InvalidRequest(f"a password in a sealed box has at most {MAX_BYTES} bytes")
+    return value
+
+
+def restore(path: Path, private: bytes) -> None:
+    """Writes the file of a key pair that was kept elsewhere. Raises OSError."""
+    files.write_private(path, base64.b64encode(private).decode() + "\n")
+
+
+def _load_or_make(path: Path) -> PrivateKey:
+    try:
+        return PrivateKey(base64.b64decode(path.read_text()))
+    except FileNotFoundError:
+        key = PrivateKey.generate()
+        files.write_private(path, base64.b64encode(bytes(key)).decode() + "\n")
+        return key
+    except (ValueError, TypeError, CryptoError) as error:
+        # Another key would be another server: applications that know this one would wait for it for ever.
+        raise DbHandlerError(
+            f"the key file {path} is damaged: restore it, or remove it and give the applications their accounts anew"
+        ) from error

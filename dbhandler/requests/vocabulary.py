@@ -1,0 +1,47 @@
+"""The words of requests and answers, each once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Query(StrEnum):
+    """The queries that a database server answers; CREATE is the user event's name, too."""
+
+    CREATE = "create_db"
+    FIND = "find_db"
+    LIST = "list_db"
+    STATUS = "status_db"
+    ROTATE = "rotate_db"
+    DROP = "drop_db"
+    AUTHORITY = "authority_db"
+
+
+class Status(StrEnum):
+    """What became of a request: the `status` of an answer, the outcome in logs and metrics."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+    ABSENT = "absent"
+    ROTATED = "rotated"
+    DROPPED = "dropped"
+    OK = "ok"
+    INVALID = "invalid"
+    """It breaks a rule of form: asking again is useless."""
+    DENIED = "denied"
+    """It is well formed, and not allowed to whoever asks."""
+    UNAVAILABLE = "unavailable"
+    """Nothing was done: asking again later is right."""
+    FAILED = "failed"
+    """The server has refused it for good."""
+    ELSEWHERE = "left to another node"
+    """Of events, in logs and metrics only: every node of a cluster has got it, and another one can open its box."""
+
+
+class ServerState(StrEnum):
+    """How a server is, in its tag `mysql` and in answers."""
+
+    STARTING = "starting"
+    """It has not been ready yet in this run."""
+    READY = "ready"
+    DOWN = "down"

@@ -1,0 +1,1 @@
+"""Tests, by what they need: unit needs nothing, integration real programs, the others containers."""

@@ -1,0 +1,1 @@
+"""What tests of several folders share: stand-ins, containers, waiting. No test is here."""
