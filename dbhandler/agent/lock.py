@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from dbhandler.flock import is_locked
 from dbhandler.inventory import InState
 
 STANDBY = 30.0
@@ -19,18 +19,8 @@ def alone(
 ) -> bool:
     """Makes sure, for as long as this process lives, that no other agent works in the state folder. False when another
     still does after STANDBY."""
-    lock, deadline = os.open(folder / InState.AGENT_LOCK, os.O_RDWR | os.O_CREAT, 0o600), clock() + STANDBY
-    while not _locked(lock):
-        if clock() >= deadline:
-            os.close(lock)
-            return False
-        sleep(0.1)
-    return True
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    lock = os.open(folder / InState.AGENT_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    if is_locked(lock, STANDBY, clock, sleep):
+        return True
+    os.close(lock)
+    return False

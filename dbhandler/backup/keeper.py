@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -67,7 +67,8 @@ class Followed:
 
 
 class Keeper:
-    """Backs up what `look` is told of, until `stop` is set. access reads every server, restorer fills what waits."""
+    """Backs up what `look` is told of, until `stop` is set. access reads every server, restorer fills what waits;
+    former: the hosts that had this volume before."""
 
     def __init__(
         self,
@@ -76,10 +77,11 @@ class Keeper:
         restorer: Access,
         repository: Repository,
         stop: threading.Event,
+        former: Collection[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings, self._access, self._repository = settings, access, repository
-        self._stop, self._clock = stop, clock
+        self._stop, self._former, self._clock = stop, former, clock
         self._folder = settings.folder / SOURCES
         self._filler = Filler(self._backup_in, self._folder, restorer, clock)
         self._kept = Retention(settings.keep or DEFAULT)
@@ -159,9 +161,9 @@ class Keeper:
         return list(self._followed.values())
 
     def _unlock(self) -> None:
-        # What those have left behind who were killed. Which are dead is told by numbers of processes: once is too few.
+        # What those have left behind who were killed.
         with suppress(DbHandlerError, OSError):
-            self._repository.unlock()
+            self._repository.unlock(self._former)
 
     def _look_after(self, followed: Followed) -> None:
         followed.record.note(stream=followed.stream.complaint, away=followed.stream.away)

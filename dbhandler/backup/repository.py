@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from dbhandler import files
+from dbhandler.backup.locks import Lock, as_lock, dead
 from dbhandler.backup.restic import QUICK, Restic
 from dbhandler.backup.restic_failure import Incomplete, NoRepository, WrongPassword
 from dbhandler.backup.snapshot import Snapshot, as_snapshot, encode_tags, parse, summary
 from dbhandler.errors import DbHandlerError, Unavailable
+from dbhandler.flock import is_locked
 from dbhandler.log import shown
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,6 @@ HOST = "dbhandler"
 """Every snapshot's host: a container's own changes with every start."""
 _MANY = 500
 """Snapshots forgotten with one command line."""
-_PAUSE = 0.2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}")
 _PART = re.compile(r"[1-9]\d*/[1-9]\d*|\d+(\.\d+)?%|\d+[KMGT]?")
 _REMOTE = re.compile(r"(s3|sftp|rest|rclone|b2|azure|gs|swift):")
@@ -48,7 +47,8 @@ class Repository:
         self._restic = Restic(location, cache, environ)
         self.place = self._restic.place
         """The location as it may be shown."""
-        self._location, self._passwords, self._cache = location, tuple(passwords), cache
+        self._passwords, self._cache = tuple(passwords), cache
+        self._folder = None if _REMOTE.match(location) else Path(location.removeprefix("local:"))
         self._password = passwords[0]
         self._hidden = [option for name in self._restic.secret_names for option in ("-u", name)]
 
@@ -140,9 +140,27 @@ class Repository:
         """Ends what is being done here now, in another thread, in order; it raises there."""
         self._restic.end()
 
-    def unlock(self, patience: float = QUICK) -> None:
-        """Removes the locks of those that are dead, or have not shown themselves for half an hour."""
-        self._restic.run("unlock", password=self._password, patience=patience)
+    def unlock(self, former: Collection[str] = (), patience: float = QUICK) -> None:
+        """Removes the locks that the dead have left: on this host, on the former ones of its volume, and on others
+        those that have not shown themselves for half an hour."""
+        locks = self._locks(patience)
+        left = dead(locks, former)
+        if self._folder:
+            for lock in left:
+                (self._folder / "locks" / lock.id).unlink(missing_ok=True)
+        # restic can remove all or none of them.
+        options = ("--remove-all",) if left and len(left) == len(locks) else ()
+        self._restic.run("unlock", *options, password=self._password, patience=patience)
+
+    def _locks(self, patience: float) -> list[Lock]:
+        ids = self._restic.run("list", "locks", "--no-lock", password=self._password, patience=patience)
+        found = []
+        for id in ids.decode().split():
+            # One that is gone by now was somebody's who lives.
+            with suppress(DbHandlerError, ValueError, KeyError):
+                told = self._restic.run("cat", "lock", id, "--no-lock", password=self._password, patience=patience)
+                found.append(as_lock(id, parse(told)))
+        return found
 
     def _enter_twice(self, patience: float) -> None:
         try:
@@ -194,11 +212,12 @@ class Repository:
     @contextmanager
     def _alone(self, patience: float) -> Iterator[None]:
         """Two that make a repository at once would give it two keys, of which one opens nothing."""
-        folder = self._cache if _REMOTE.match(self._location) else Path(self._location.removeprefix("local:"))
+        folder = self._folder or self._cache
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            _lock(descriptor, patience)
+            if not is_locked(descriptor, patience):
+                raise Unavailable("somebody else makes the repository")
             yield
         finally:
             os.close(descriptor)
@@ -222,18 +241,6 @@ class Repository:
             self._restic.run("forget", summary(error.output)["snapshot_id"], password=self._password)
             raise
         return Snapshot(said["snapshot_id"], moment, dict(tags), paths, said.get("total_bytes_processed"))
-
-
-def _lock(descriptor: int, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
-    end = clock() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if clock() > end:
-                raise Unavailable("somebody else makes the repository") from None
-        time.sleep(_PAUSE)
 
 
 def _filter(tags: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from dbhandler import edge, log, paths, places
 from dbhandler.backup import shipped
 from dbhandler.backup.access import Access
 from dbhandler.backup.keeper import SCRATCH, SOURCES, Keeper
+from dbhandler.backup.locks import occupied
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.source import Source, sources
 from dbhandler.backup.whole import wishes
@@ -64,29 +65,34 @@ def _start(environ: Mapping[str, str]) -> int:
     settings = backup_settings(environ)
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     places.check([settings.folder])
-    # The private servers of one that was killed: nobody restores before this one runs.
-    shutil.rmtree(settings.folder / SCRATCH, ignore_errors=True)
     os.umask(0o077)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    serf = _serf_agent(environ)
-    try:
-        return _serve(settings, environ, serf, stop)
-    finally:
-        stop.set()
-        serf.terminate()
-        serf.wait()
+    with occupied(settings.folder) as former:
+        # The private servers of one that was killed: nobody restores before this one runs.
+        shutil.rmtree(settings.folder / SCRATCH, ignore_errors=True)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        serf = _serf_agent(environ)
+        try:
+            return _serve(settings, environ, former, serf, stop)
+        finally:
+            stop.set()
+            serf.terminate()
+            serf.wait()
 
 
 def _serve(
-    settings: BackupSettings, environ: Mapping[str, str], serf: subprocess.Popen[bytes], stop: threading.Event
+    settings: BackupSettings,
+    environ: Mapping[str, str],
+    former: Collection[str],
+    serf: subprocess.Popen[bytes],
+    stop: threading.Event,
 ) -> int:
     reader = open_access(settings, environ, USER, account_password)
     restorer = open_access(settings, environ, RESTORER, restorer_password)
     repository = open_repository(settings, environ)
     shipped.bring_back(repository, settings.folder / SOURCES)
-    keeper = Keeper(settings, reader, restorer, repository, stop)
+    keeper = Keeper(settings, reader, restorer, repository, stop, former)
     membership, believer = _membership(settings, environ), Believer(Pool(settings.secrets).ids)
     threads = [
         threading.Thread(target=membership.run, args=(stop,), name="membership", daemon=True),

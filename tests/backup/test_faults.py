@@ -117,7 +117,8 @@ def test_a_wrong_password_is_told(site: Site, pool: BackedUp) -> None:
     listed = other.tool("list")
     assert listed.returncode and "was made with another password" in listed.stdout, listed
     assert "another-one" not in other.logs + listed.stdout
-    assert int(other.exec("sh", "-c", "cat /backups/sources/*/logs/*.log | wc -c")) > 1000
+    written = "cat /backups/sources/*/logs/*.log | wc -c"
+    eventually("its stream", lambda: int(other.exec("sh", "-c", written)) > 1000)
     site.forget(other)
 
 

@@ -24,6 +24,7 @@ from dbhandler.errors import DbHandlerError, Unavailable
 
 PASSWORD, FORMER = "present-password", "former-password"
 BASE = {"kind": "base", "source": "key-1"}
+KEYS = {"AWS_ACCESS_KEY_ID": "any-key", "AWS_SECRET_ACCESS_KEY": "any-secret"}
 
 
 Make = Callable[..., Repository]
@@ -43,6 +44,23 @@ def repository(make: Make) -> Repository:
     opened = make()
     opened.open()
     return opened
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[str]:
+    """The URL of an object store that moto plays."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not _answers(port):
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def save(repository: Repository, text: str = "hello", day: int = 1, **tags: str) -> Snapshot:
@@ -357,6 +375,52 @@ def test_a_lock_of_somebody_elses_is_a_reason_to_try_later(repository: Repositor
     repository.prune()
 
 
+def killed_while_it_saves(repository: Repository, location: str, host: str = "", **environ: str) -> None:
+    """Leaves the lock of a restic that was killed, on a host of this name. Its number, 1, is somebody else's by now."""
+    backup = "exec restic backup --stdin-filename=x --stdin-from-command -- sleep 300"
+    holder = subprocess.Popen(
+        ("unshare", "-r", "--uts", "--pid", "--fork", "sh", "-c", f"{host and f'hostname {host};'} {backup}"),
+        env=os.environ | {"RESTIC_PASSWORD": PASSWORD, "RESTIC_REPOSITORY": location} | environ,
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + 60
+        while not repository._locks(30.0):
+            assert time.monotonic() < until, "it has not locked"
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        holder.wait()
+
+
+@pytest.mark.parametrize("host", ["", "gone"])
+@pytest.mark.parametrize("place", ["a folder", "an object store"])
+def test_the_lock_of_a_killed_one_goes_at_once(make: Make, store: str, tmp_path: Path, place: str, host: str) -> None:
+    location = str(tmp_path / "repository") if place == "a folder" else f"s3:{store}/bucket-{host}/pool"
+    repository = make(location=location, **KEYS)
+    repository.open()
+    killed_while_it_saves(repository, location, host, **KEYS)
+    repository.unlock(patience=30)
+    assert len(repository._locks(30.0)) == (1 if host else 0)
+    repository.unlock({"gone"})
+    repository.prune(patience=30)
+
+
+def test_the_lock_of_one_that_lives_stays(make: Make, tmp_path: Path) -> None:
+    """Also where somebody else's goes, and where it has the same host."""
+    location = str(tmp_path / "repository")
+    repository = make(location=location)
+    repository.open()
+    killed_while_it_saves(repository, location, "gone")
+    living = threading.Thread(target=repository.save_output, args=(("sleep", "5"), "x", BASE))
+    living.start()
+    while len(repository._locks(30.0)) < 2:
+        time.sleep(0.1)
+    repository.unlock({"gone"})
+    assert len(repository._locks(30.0)) == 1
+    repository.end()
+    living.join()
+
+
 def test_a_full_disk_is_a_reason_to_try_later(make: Make, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
@@ -386,33 +450,15 @@ def test_nobody_reads_the_password_off_the_command_line(repository: Repository) 
     assert "restic" in listed and PASSWORD not in listed
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[str]:
-    """The URL of an object store that moto plays."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and not _answers(port):
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_an_object_store_holds_a_repository(make: Make, store: str) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "any-key", "AWS_SECRET_ACCESS_KEY": "any-secret"}
-    repository = make(location=f"s3:{store}/bucket/pool", **keys)
+    repository = make(location=f"s3:{store}/bucket/pool", **KEYS)
     repository.open()
     old, new = save(repository, "old"), save(repository, "new", day=2)
     assert read(repository, new) == b"new"
     assert repository.keep(("--keep-last=1",), **BASE) == [old]
     repository.prune()
     repository.check()
-    make(location=f"s3:{store}/bucket/pool", **keys).open()
+    make(location=f"s3:{store}/bucket/pool", **KEYS).open()
 
 
 def test_a_server_of_ssh_holds_a_repository(make: Make, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ class PlayedRepository:
     def __init__(self, *dumps: bytes) -> None:
         self.dumps, self.fails = list(dumps), dict[str, Exception]()
         self.left_out = ""
+        self.former: Collection[str] = ()
         self.done: list[str] = []
         self.commands: list[Sequence[str]] = []
         self.kept: dict[Snapshot, bytes] = {}
@@ -77,7 +78,8 @@ class PlayedRepository:
     def check(self) -> None:
         self._called("check")
 
-    def unlock(self) -> None:
+    def unlock(self, former: Collection[str] = ()) -> None:
+        self.former = former
         self._called("unlock")
 
     def end(self) -> None:

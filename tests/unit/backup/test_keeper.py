@@ -62,7 +62,7 @@ class Played:
         self.clock, self.prover, self.folder = clock, prover, folder
         self.repository = PlayedRepository(*[dump_at("0-5-1")] * 20)
         self.keeper = Keeper(
-            settings(folder, **environ), Reached(), Reached(), self.repository, threading.Event(), clock,  # type: ignore[arg-type]
+            settings(folder, **environ), Reached(), Reached(), self.repository, threading.Event(), {"gone"}, clock,  # type: ignore[arg-type]
         )  # fmt: skip
 
     def followed(self, source: Source = SOURCE) -> Followed:
@@ -229,7 +229,7 @@ def test_a_base_that_failed_is_tried_again_ever_more_seldom(flowing: Played, cap
     assert flowing.record()["base"] == "no disk"
     assert caplog.messages.count("no proven base of 'db-1': no disk") == 9
     # What is locked by the dead is in nobody's way.
-    assert flowing.repository.count("unlock") == 10
+    assert flowing.repository.count("unlock") == 10 and flowing.repository.former == {"gone"}
     flowing.work(3600.0)
     assert (flowing.record()["base"], flowing.followed().pause) == (None, AGAIN)
 
