@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from dbhandler.errors import DbHandlerError, Unavailable
 
 PASSWORD, FORMER = "present-password", "former-password"
 BASE = {"kind": "base", "source": "key-1"}
+READY = "ready"
+"""A bucket that is there: where there is none, that is known only by waiting."""
 KEYS = {"AWS_ACCESS_KEY_ID": "any-key", "AWS_SECRET_ACCESS_KEY": "any-secret"}
 
 
@@ -48,7 +52,7 @@ def repository(make: Make) -> Repository:
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
-    """The URL of an object store that moto plays."""
+    """The URL of an object store that moto plays, with one bucket."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
@@ -57,6 +61,7 @@ def store() -> Iterator[str]:
         until = time.monotonic() + 60
         while time.monotonic() < until and not _answers(port):
             time.sleep(0.2)
+        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/{READY}", method="PUT")).close()
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
@@ -395,7 +400,7 @@ def killed_while_it_saves(repository: Repository, location: str, host: str = "",
 @pytest.mark.parametrize("host", ["", "gone"])
 @pytest.mark.parametrize("place", ["a folder", "an object store"])
 def test_the_lock_of_a_killed_one_goes_at_once(make: Make, store: str, tmp_path: Path, place: str, host: str) -> None:
-    location = str(tmp_path / "repository") if place == "a folder" else f"s3:{store}/bucket-{host}/pool"
+    location = str(tmp_path / "repository") if place == "a folder" else f"s3:{store}/{READY}/pool{host}"
     repository = make(location=location, **KEYS)
     repository.open()
     killed_while_it_saves(repository, location, host, **KEYS)
@@ -405,13 +410,18 @@ def test_the_lock_of_a_killed_one_goes_at_once(make: Make, store: str, tmp_path:
     repository.prune(patience=30)
 
 
+def save_for_long(repository: Repository) -> None:
+    with suppress(DbHandlerError):
+        repository.save_output(("sleep", "300"), "x", BASE)
+
+
 def test_the_lock_of_one_that_lives_stays(make: Make, tmp_path: Path) -> None:
     """Also where somebody else's goes, and where it has the same host."""
     location = str(tmp_path / "repository")
     repository = make(location=location)
     repository.open()
     killed_while_it_saves(repository, location, "gone")
-    living = threading.Thread(target=repository.save_output, args=(("sleep", "5"), "x", BASE))
+    living = threading.Thread(target=save_for_long, args=(repository,))
     living.start()
     while len(repository._locks(30.0)) < 2:
         time.sleep(0.1)
