@@ -113,12 +113,12 @@ def test_a_wrong_password_is_told(site: Site, pool: BackedUp) -> None:
                             RESTIC_REPOSITORY="/store/repository", RESTIC_PASSWORD="another-one")  # fmt: skip
     with Load(pool.server) as load:
         eventually("a complaint", lambda: other.logged("was made with another password"))
+        written = "cat /backups/sources/*/logs/*.log 2>/dev/null | wc -c"
+        eventually("its stream", lambda: int(other.exec("sh", "-c", written)) > 1000, interval=1.0)
         load.wait_for_more()
     listed = other.tool("list")
     assert listed.returncode and "was made with another password" in listed.stdout, listed
     assert "another-one" not in other.logs + listed.stdout
-    written = "cat /backups/sources/*/logs/*.log | wc -c"
-    eventually("its stream", lambda: int(other.exec("sh", "-c", written)) > 1000)
     site.forget(other)
 
 
@@ -127,7 +127,8 @@ def test_two_backups_at_once(site: Site, pool: BackedUp, shared: bool) -> None:
     where = {"RESTIC_REPOSITORY": "/store/repository"} if shared else {}
     options = ("--volumes-from", pool.backup.name) if shared else ()
     second = pool.add_backup(*options, "-v", f"{site.volume()}:/backups", **where)
-    second.wait_proven()
+    # One that finds another's proof in its repository needs none of its own before tomorrow.
+    eventually("a proven base", lambda: re.search(r"^db1 .*\d$", second.listed(), re.MULTILINE), interval=1.0)
     with Load(pool.server) as load:
         load.wait_for_more()
     for backup in (pool.backup, second):
