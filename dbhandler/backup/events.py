@@ -88,9 +88,15 @@ def kind_of(raw: bytes) -> int:
     return raw[_KIND] if len(raw) > _KIND else -1
 
 
-def is_artificial(raw: bytes) -> bool:
-    """Has the server made it up for its replica?"""
-    return bool(raw[_FLAGS] & _ARTIFICIAL)
+def is_heartbeat(raw: bytes) -> bool:
+    """Does the server only say that it is there?"""
+    return kind_of(raw) in (Kind.HEARTBEAT, Kind.HEARTBEAT_V2)
+
+
+def is_for_replica(raw: bytes) -> bool:
+    """Is it no part of the log, but a word of the server to its replica?"""
+    made_up = kind_of(raw) != Kind.FORMAT and len(raw) > _FLAGS and raw[_FLAGS] & _ARTIFICIAL
+    return kind_of(raw) == Kind.ROTATE or is_heartbeat(raw) or bool(made_up)
 
 
 def event(raw: bytes, checksummed: bool) -> Event:

@@ -96,7 +96,7 @@ def spans(parts: Sequence[Part]) -> list[Span]:
     """The ranges that these files make, which are in order."""
     chains: list[list[Part]] = []
     for part in parts:
-        if chains and _same(chains[-1][-1].summary.position, part.begin):
+        if chains and not part.file.begin.anew and _same(chains[-1][-1].summary.position, part.begin):
             chains[-1].append(part)
         else:
             chains.append([part])

@@ -26,11 +26,13 @@ _SECOND = 0.999999
 
 @dataclass(frozen=True)
 class Begin:
-    """How a file began: after `position`, from the node `origin`, at the time `began` (UTC seconds)."""
+    """How a file began: after `position`, from the node `origin`, at the time `began` (UTC seconds). anew: it does not
+    go on from the file before it, even where that ended at this position."""
 
     position: Position
     origin: str
     began: float
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class LogFile:
 
     def _write(self, begin: Begin, more: Mapping[str, object]) -> None:
         noted = {"engine": self.engine, "from": str(begin.position), "origin": begin.origin, "began": begin.began}
+        if begin.anew:
+            noted["anew"] = True
         files.write_private(self.note, json.dumps(noted | dict(more)))
 
     def _noted(self) -> tuple[Begin, Summary | None]:
@@ -121,7 +125,8 @@ class LogFile:
             noted = files.read_json(self.note)
             if not isinstance(noted, dict) or noted["engine"] != self.engine:
                 raise ValueError("it is of another engine")
-            begin = Begin(Position.parse(noted["from"], self.engine), str(noted["origin"]), float(noted["began"]))
+            position, anew = Position.parse(noted["from"], self.engine), bool(noted.get("anew"))
+            begin = Begin(position, str(noted["origin"]), float(noted["began"]), anew)
             return begin, self._summary(noted["end"]) if "end" in noted else None
         except (ValueError, TypeError, KeyError) as error:
             raise Damaged(f"{self.note} is damaged") from error

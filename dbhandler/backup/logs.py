@@ -16,6 +16,7 @@ from dbhandler.backup.binlog import Damaged, Group
 from dbhandler.backup.history import Moment, Part, Span
 from dbhandler.backup.logfile import Begin, LogFile, Summary, log_files
 from dbhandler.backup.position import Position
+from dbhandler.backup.recognition import Last, last_of
 from dbhandler.backup.writer import REST, Writer
 
 
@@ -35,20 +36,25 @@ class Logs:
             self._position = parts[-1].summary.position
         return self._position
 
-    def begin(self, position: Position, origin: str, now: float) -> None:
-        """Begins a new file for what comes after this position, from the node `origin`. Raises OSError, Damaged."""
+    def last(self, origin: str) -> Last | None:
+        """The last transaction, where it came from this node. Raises Damaged, OSError."""
+        return last_of(self._parts(), origin, self._engine)
+
+    def begin(self, position: Position, origin: str, now: float, anew: bool = False) -> None:
+        """Begins a new file for what comes after this position, from the node `origin`. anew: it does not go on from
+        what is there, even at the same position. Raises OSError, Damaged."""
         self.settle()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         began, number = now, 1
         if present := self._parts():
             last = present[-1]
             number = last.file.number + 1
-            if last.summary.first is None and last.begin == position:
+            if last.summary.first is None and last.begin == position and not anew:
                 # It holds nothing, but knows for how long the source has been at this position.
-                began = min(now, last.file.begin.began)
+                began, anew = min(now, last.file.begin.began), last.file.begin.anew
                 last.file.remove()
         file = LogFile(self._folder, number, self._engine)
-        file.create(Begin(position, origin, began))
+        file.create(Begin(position, origin, began, anew))
         self._writer, self._position = Writer(file), position
 
     def append(self, raw: bytes, now: float) -> None:

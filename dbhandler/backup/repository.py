@@ -107,7 +107,7 @@ class Repository:
 
     def fetch(self, snapshot: Snapshot, target: Path, patience: float = LONG) -> None:
         """Writes a snapshot's files into the folder `target`, over those of the same names."""
-        arguments = ("restore", snapshot.id, f"--target={target}", "--quiet", "--json")
+        arguments = ("restore", snapshot.id, f"--target={target}", "--json")
         self._restic.run(*arguments, password=self._password, patience=patience)
 
     def forget(self, snapshots: Iterable[Snapshot], patience: float = QUICK) -> None:
@@ -126,7 +126,7 @@ class Repository:
 
     def prune(self, patience: float = LONG) -> None:
         """Removes the data that no snapshot needs. Nobody else can write meanwhile."""
-        self._restic.run("prune", "--quiet", password=self._password, patience=patience)
+        self._restic.run("prune", password=self._password, patience=patience)
 
     def check(self, part: str | None = None, patience: float = LONG) -> None:
         """Reads all data, or the part of it (`2/7`, `5%`, `100M`), and proves that they are what was written. Raises
@@ -134,7 +134,7 @@ class Repository:
         if part is not None and not _PART.fullmatch(part):
             raise DbHandlerError(f"a part of a repository is 2/7, 5% or 100M, not {shown(part)}")
         how = "--read-data" if part is None else f"--read-data-subset={part}"
-        self._restic.run("check", "--quiet", how, password=self._password, patience=patience)
+        self._restic.run("check", how, password=self._password, patience=patience)
 
     def end(self) -> None:
         """Ends what is being done here now, in another thread, in order; it raises there."""
@@ -233,7 +233,7 @@ class Repository:
     ) -> Snapshot:
         moment = (time or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
         options = [f"--tag={tag}" for tag in encode_tags(tags)] + [f"--time={moment:%Y-%m-%d %H:%M:%S}"]
-        arguments = ("backup", "--json", "--quiet", f"--host={HOST}", *options, *source)
+        arguments = ("backup", "--json", f"--host={HOST}", *options, *source)
         try:
             said = summary(self._restic.run(*arguments, password=self._password, patience=patience, **how))
         except Incomplete as error:

@@ -23,8 +23,9 @@ QUICK = 180.0
 """Seconds for what reads little. restic itself tries a place that does not answer for 15 minutes."""
 GRACE = 10.0
 """Seconds for restic to remove its lock when it is asked to end."""
-# Its lock is to go with it, even when we are killed: TERM. Backups are never urgent.
-_START = ("setpriv", "--pdeathsig", "TERM", "nice", "-n", "10", "restic", "--retry-lock=1m")
+# Its lock is to go with it, even when we are killed: TERM. Backups are never urgent. What it says beside what is asked
+# of it, as that it waits for a lock, would stand in the middle of a dump: quiet.
+_START = ("setpriv", "--pdeathsig", "TERM", "nice", "-n", "10", "restic", "--quiet", "--retry-lock=1m")
 # Two cores and half the memory are for the databases; the time zone is that of --time.
 _FRUGAL = {"GOMAXPROCS": "1", "GOGC": "20", "TZ": "UTC"}
 

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -429,6 +429,32 @@ def test_the_lock_of_one_that_lives_stays(make: Make, tmp_path: Path) -> None:
     assert len(repository._locks(30.0)) == 1
     repository.end()
     living.join()
+
+
+@contextmanager
+def locked_for_itself(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A restic that nobody else may work beside, and that stands still."""
+    environ = os.environ | {"RESTIC_PASSWORD": PASSWORD, "RESTIC_REPOSITORY": str(folder)}
+    holder = subprocess.Popen(("restic", "prune"), env=environ, stdout=subprocess.DEVNULL)
+    try:
+        # Until it is written whole it has another name.
+        while not [one for one in (folder / "locks").iterdir() if len(one.name) == 64]:
+            assert holder.poll() is None, "it was too fast"
+            time.sleep(0.002)
+        holder.send_signal(signal.SIGSTOP)
+        yield holder
+    finally:
+        holder.send_signal(signal.SIGCONT)
+        holder.wait()
+
+
+def test_what_waits_for_a_lock_is_as_it_was(repository: Repository, tmp_path: Path) -> None:
+    made = save(repository)
+    with locked_for_itself(tmp_path / "repository") as holder:
+        threading.Timer(4.0, holder.send_signal, (signal.SIGCONT,)).start()
+        began = time.monotonic()
+        assert read(repository, made) == b"hello"
+        assert time.monotonic() > began + 3.0
 
 
 def test_a_full_disk_is_a_reason_to_try_later(make: Make, tmp_path: Path) -> None:

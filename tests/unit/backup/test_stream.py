@@ -66,10 +66,41 @@ def test_what_comes_is_written_down(logs: Logs, clock: Clock) -> None:
 
 
 def test_it_goes_on_where_it_was(logs: Logs, clock: Clock) -> None:
-    second = PlayedConnection("0-5-9", FORMAT, gtid(2), XID, LOST)
-    follow(logs, clock, PlayedConnection("", FORMAT, gtid(1), XID, gtid(2), LOST), second)
+    second = PlayedConnection("0-5-9", FORMAT, gtid(2), XID, gtid(3), XID, LOST)
+    follow(logs, clock, PlayedConnection("", FORMAT, gtid(1), XID, gtid(2), XID, gtid(3), LOST), second)
+    # From before what it is recognised by.
     assert "@slave_connect_state = '0-5-1'" in second.statements[-1]
+    assert (numbers(logs), len(logs.spans())) == ([1, 2, 3], 1)
+
+
+def test_after_a_file_with_nothing_in_it_the_last_of_the_one_before_counts(logs: Logs, clock: Clock) -> None:
+    begun, idle = (PlayedConnection(position, FORMAT, gtid(1), XID, LOST) for position in ("", "0-5-1"))
+    third = PlayedConnection("0-5-2", ROTATE, HEARTBEAT, FORMAT, gtid(1), XID, ROTATE, FORMAT, gtid(2), XID, LOST)
+    follow(logs, clock, begun, idle, third)
     assert (numbers(logs), len(logs.spans())) == ([1, 2], 1)
+
+
+@pytest.mark.parametrize("present", ["0-5-2", "0-5-9"])
+def test_another_transaction_in_its_place_is_another_history(
+    present: str, logs: Logs, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a power failure that took the end of the server's log: positions alone would fit."""
+    begun = PlayedConnection("", FORMAT, gtid(1), XID, gtid(2), XID, LOST)
+    other = PlayedConnection(present, FORMAT, gtid(2, 1007), XID, gtid(3, 1008), XID, LOST)
+    anew = PlayedConnection(present, FORMAT, gtid(10), XID, LOST)
+    follow(logs, clock, begun, other, anew)
+    assert f"@slave_connect_state = '{present}'" in anew.statements[-1]
+    assert (numbers(logs), len(logs.spans())) == ([1, 2, 10], 2)
+    assert "'db-1': 'a': it has another transaction 0-5-2 than the one that came from it; what came meanwhile is in " \
+        "no backup" in caplog.messages  # fmt: skip
+
+
+def test_what_begins_with_what_comes_next_needs_not_hold_the_last(logs: Logs, clock: Clock) -> None:
+    begun = PlayedConnection("", FORMAT, gtid(1), XID, gtid(2), XID, LOST)
+    after = PlayedConnection("0-5-3", FORMAT, gtid(3), XID, LOST)
+    follow(logs, clock, begun, PlayedConnection("0-5-3", PURGED), after)
+    assert "@slave_connect_state = '0-5-2'" in after.statements[-1]
+    assert (numbers(logs), len(logs.spans())) == ([1, 2, 3], 1)
 
 
 def test_the_first_time_it_begins_with_what_comes_next(logs: Logs, clock: Clock) -> None:
@@ -143,19 +174,20 @@ def test_without_a_server_it_waits_and_says_so(logs: Logs, clock: Clock) -> None
 def test_what_is_purged_is_a_gap_that_is_told(logs: Logs, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     after = PlayedConnection("0-5-9", FORMAT, gtid(10), XID, LOST)
     first = PlayedConnection("", FORMAT, gtid(1), XID, LOST)
-    follow(logs, clock, first, PlayedConnection("0-5-8", PURGED), after)
+    follow(logs, clock, first, PlayedConnection("0-5-8", PURGED), PlayedConnection("0-5-8", PURGED), after)
     assert "@slave_connect_state = '0-5-9'" in after.statements[-1]
     assert (numbers(logs), len(logs.spans())) == ([1, 10], 2)
     assert any("what came meanwhile is in no backup" in message for message in caplog.messages)
 
 
 def test_the_gap_is_told_once_and_then_it_goes_on(logs: Logs, clock: Clock) -> None:
-    last = PlayedConnection("0-5-20", FORMAT, gtid(11), XID, LOST)
+    last = PlayedConnection("0-5-20", FORMAT, gtid(10), XID, gtid(11), XID, LOST)
     follow(
-        logs, clock, PlayedConnection("", FORMAT, gtid(1), XID, LOST), PlayedConnection("0-5-8", PURGED),
+        logs, clock, PlayedConnection("", FORMAT, gtid(1), XID, LOST),
+        PlayedConnection("0-5-8", PURGED), PlayedConnection("0-5-8", PURGED),
         PlayedConnection("0-5-9", FORMAT, gtid(10), XID, LOST), last,
     )  # fmt: skip
-    assert "@slave_connect_state = '0-5-10'" in last.statements[-1]
+    assert "@slave_connect_state = '0-5-9'" in last.statements[-1] and numbers(logs) == [1, 10, 11]
     assert len(logs.spans()) == 2
 
 
@@ -177,7 +209,7 @@ def test_a_server_that_knows_less_may_have_to_catch_up(
     logs: Logs, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun = PlayedConnection("", FORMAT, gtid(1), XID, gtid(2), XID, LOST)
-    less, caught_up = PlayedConnection("0-5-1"), PlayedConnection("0-5-2", FORMAT, gtid(3), XID, LOST)
+    less, caught_up = PlayedConnection("0-5-1"), PlayedConnection("0-5-2", FORMAT, gtid(2), XID, gtid(3), XID, LOST)
     made = follow(logs, clock, begun, less, caught_up)
     assert (less.commands, numbers(logs), len(logs.spans())) == ([], [1, 2, 3], 1)
     assert "'db-1': 'a': 'a' knows less than came from it before" in caplog.messages
@@ -220,7 +252,7 @@ def test_a_damaged_event_ends_the_connection_and_is_not_kept(logs: Logs, clock: 
     damaged = XID[:-1] + bytes([XID[-1] ^ 1])
     follow(
         logs, clock, PlayedConnection("", FORMAT, gtid(1), XID, gtid(2), damaged),
-        PlayedConnection("0-5-2", FORMAT, gtid(2), XID, LOST),
+        PlayedConnection("0-5-2", FORMAT, gtid(1), XID, gtid(2), XID, LOST),
     )  # fmt: skip
     assert numbers(logs) == [1, 2]
 
