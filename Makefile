@@ -24,7 +24,8 @@ IMAGE_STEPS = 'a base image (Debian $(SUITE))' '$(if $(BASE),:,container/base-im
 # Over the image of its engine's server, in which it restores.
 BACKUP_STEP = 'the image dbhandler-backup:$(ENGINE)' \
 	'$(BUILD) dbhandler-backup:$(ENGINE) $(SUITE) --build-arg DATABASE=dbhandler:$(ENGINE) container/backup'
-RELEASED = dbhandler:mariadb dbhandler:mysql dbhandler:galera dbhandler-serf dbhandler-proxy
+RELEASED = dbhandler:mariadb dbhandler:mysql dbhandler:galera dbhandler-serf dbhandler-proxy dbhandler-backup:mariadb \
+	dbhandler-backup:mysql
 PLATFORMS ?= linux/amd64,linux/arm64
 NEED_LOOPBACK = container/need 'a real server and a real Serf on loopback' mariadbd:mariadb-server-core \
 	mariadb:mariadb-client-core serf:serf openssl:openssl
@@ -163,8 +164,8 @@ mutants: setup ## which changes of the code the unit tests let pass, in hours; M
 	nice $(BIN)/mutmut run $(foreach some,$(MUTANTS),'$(some)')
 	$(BIN)/mutmut results
 
-bench: setup image ## measure the figures of docs/explanation/figures.md, side by side; FIGURES=name … for some
-	@$(MAKE_QUIET) image ENGINE=mysql
+bench: setup image-backup ## measure the figures of docs/explanation/figures.md, side by side; FIGURES=name … for some
+	@$(MAKE_QUIET) image-backup ENGINE=mysql
 	@$(MAKE_QUIET) image ENGINE=galera
 	$(BIN)/python -m tests.bench.bench $(FIGURES)
 
@@ -203,10 +204,11 @@ push-images: ## build for PLATFORMS by buildx and push to REPOSITORY, with SBOM 
 release: python ## dist/: wheel, sdist, images and their SBOM, installed in clean containers; for a version with notes
 	@rm -rf dist; $(PYTHON) container/release.py check
 	@$(STEPS) release 'the tools' '$(MAKE_QUIET) setup && $(BIN)/pip install --disable-pip-version-check -e ".[release]"' \
-		$(foreach engine,mysql mariadb galera,then 'the images of $(engine)' '$(MAKE_QUIET) image ENGINE=$(engine)') \
+		$(foreach engine,mysql mariadb,then 'the images of $(engine)' '$(MAKE_QUIET) image-backup ENGINE=$(engine)') \
+		then 'the images of galera' '$(MAKE_QUIET) image ENGINE=galera' \
 		then 'wheel and sdist' '$(BIN)/python container/release.py package' \
 		'archive and SBOM of each image' '$(BIN)/python container/release.py image $(RELEASED)' \
-		then 'wheel, sdist and images, in clean containers' 'container/release-check $(VERSION) $(BIN)/pip' \
+		then 'wheel, sdist and images, in clean containers' 'container/release-check $(VERSION) $(BIN)/pip $(RELEASED)' \
 		then 'sums' '$(BIN)/python container/release.py sums'
 	@cd dist && ls -sh1 *.* images/*
 

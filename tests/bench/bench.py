@@ -3,93 +3,29 @@
 usage: python -m tests.bench.bench [FIGURE ...]
 
 Writes bench-results/table.md and bench-results/chart.svg. Every comparison alternates the two sides, so that a machine
-whose speed drifts slows both; what is printed is the ratio of the medians.
+whose speed drifts slows both; what is printed is the ratio of the medians, of backups the median of each round's ratio.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pymysql
 
-from tests.bench import galera
+from tests.bench import backup, galera
+from tests.bench.box import PREFIX, Box, docker
+from tests.bench.figure import Figure, chart, table
 
 HERE = Path(__file__).parent
 IMAGE, MYSQL_IMAGE, SERF_IMAGE = "dbhandler:mariadb", "dbhandler:mysql", "dbhandler-serf"
-PREFIX = f"dbhandler-bench-{os.getpid()}"
 RUNS = 15
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table. value is compared with `reach`: a ratio to `other`, a difference, or a plain figure.
-    Where nothing is promised reach is None."""
-
-    name: str
-    compared: str
-    ours: float
-    other: float | None
-    unit: str
-    kind: str
-    reach: float | None
-
-    @property
-    def value(self) -> float:
-        if self.kind == "ratio":
-            return self.ours / (self.other or 1)
-        return self.ours - (self.other or 0) if self.kind == "more" else self.ours
-
-    @property
-    def reached(self) -> bool:
-        return self.reach is None or self.value <= self.reach
-
-    def row(self) -> str:
-        sign = {"ratio": " ×", "more": f" {self.unit} more", "plain": f" {self.unit}"}[self.kind]
-        other = "–" if self.other is None else f"{self.other:.4g} {self.unit}"
-        mark = "" if self.reached else " **missed**"
-        reach = "–" if self.reach is None else f"≤ {self.reach:g}{sign}"
-        return (
-            f"| {self.name} | {self.ours:.4g} {self.unit} | {self.compared} | {other} | "
-            f"{self.value:.2f}{sign}{mark} | {reach} |"
-        )
-
-
-def docker(*arguments: str, check: bool = True, stdin: bytes | None = None) -> str:
-    """What a docker command prints, its errors too."""
-    done = subprocess.run(["docker", *arguments], check=check, input=stdin, capture_output=True)
-    return (done.stdout + done.stderr).decode(errors="replace").strip()
-
-
-class Box:
-    """A container that is gone afterwards, with its volumes."""
-
-    def __init__(self, name: str, *arguments: str) -> None:
-        self.name = f"{PREFIX}-{name}"
-        self.began = time.perf_counter()
-        docker("run", "-d", "--name", self.name, *arguments)
-
-    def __enter__(self) -> Box:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        docker("rm", "-f", "-v", self.name, check=False)
-
-    @property
-    def address(self) -> str:
-        return docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name)
-
-    def wait_ready(self) -> None:
-        while "[dbhandler]: ready for connections" not in docker("logs", self.name):
-            time.sleep(0.05)
 
 
 def wait_login(address: str, user: str, password: str) -> None:
@@ -254,36 +190,6 @@ def _ratio(name: str, compared: str, ours: list[float], other: list[float], reac
     return Figure(name, compared, statistics.median(ours), statistics.median(other), "s", "ratio", reach)
 
 
-def table(figures: list[Figure]) -> str:
-    """The figures as Markdown."""
-    head = "| figure | here | compared with | there | result | to reach |\n|---|---|---|---|---|---|\n"
-    return head + "".join(figure.row() + "\n" for figure in figures)
-
-
-def chart(figures: list[Figure]) -> str:
-    """The figures as an SVG: how much of what is allowed each one uses."""
-    bars = []
-    promised = [(figure, figure.reach) for figure in figures if figure.reach is not None]
-    for number, (figure, reach) in enumerate(promised):
-        share, y = max(0.0, figure.value / reach), 40 + 26 * number
-        colour = "#2a7" if figure.reached else "#c43"
-        name = re.sub("[`]", "", figure.name)
-        bars.append(
-            f'<text x="8" y="{y + 12}">{name}</text>'
-            f'<rect x="400" y="{y}" width="{min(share, 1.4) * 240:.0f}" height="16" fill="{colour}"/>'
-            f'<text x="{408 + min(share, 1.4) * 240:.0f}" y="{y + 12}">{share:.0%}</text>'
-        )
-    height = 56 + 26 * len(promised)
-    size = f'width="820" height="{height}"'
-    line = f'<line x1="640" y1="32" x2="640" y2="{height - 14}" stroke="#555" stroke-dasharray="4"/>'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
-        f'<rect {size} fill="white"/>'
-        '<text x="8" y="22" font-size="14">Share of what is to be reached at most (shorter is better)</text>'
-        f"{''.join(bars)}{line}</svg>\n"
-    )
-
-
 FIGURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
     for function in (
@@ -306,16 +212,25 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 }
 
 
+def measured(name: str) -> Iterable[Figure]:
+    """What a name stands for: one figure, or several that are measured together."""
+    return backup.PARTS[name]() if name in backup.PARTS else [FIGURES[name]()]
+
+
 def main(names: list[str]) -> int:
     """Measures the figures named, or all; returns 1 when one was missed, 64 for a name that is none."""
-    if unknown := set(names) - set(FIGURES):
-        print(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}", file=sys.stderr)
+    known = [*FIGURES, *backup.PARTS]
+    wanted = [part for name in names for part in backup.GROUPS.get(name, [name])] or known
+    if unknown := set(wanted) - set(known):
+        there = ", ".join([*backup.GROUPS, *known])
+        print(f"no such figure: {', '.join(sorted(unknown))}; there are {there}", file=sys.stderr)
         return os.EX_USAGE
     figures = []
-    for name in names or FIGURES:
+    for name in wanted:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        figures.append(FIGURES[name]())
-        print(figures[-1].row(), flush=True)
+        for figure in measured(name):
+            print(figure.row(), flush=True)
+            figures.append(figure)
     results = Path("bench-results")
     results.mkdir(exist_ok=True)
     (results / "table.md").write_text(table(figures))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import io
+import itertools
+import os
 import re
 import subprocess
 import sys
@@ -108,3 +110,40 @@ def test_the_sums_are_those_that_sha256sum_reads(
     assert done.returncode == 0 and done.stdout == "a.whl: OK\nimages/x.tar.gz: OK\n"
     (tmp_path / "a.whl").write_bytes(b"other")
     assert subprocess.run(("sha256sum", "-c", "SHA256SUMS"), cwd=tmp_path, capture_output=True).returncode != 0
+
+
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    """The arguments of each build by which container/push publishes the images of all engines, in order."""
+    folder = tmp_path_factory.mktemp("docker")
+    (folder / "docker").write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\n')
+    (folder / "docker").chmod(0o755)
+    environ = {"PATH": f"{folder}:{os.environ['PATH']}", "BASE": "debian:trixie-slim"}
+    for engine in ("mariadb", "mysql", "galera"):
+        options = ("-f", "container/Dockerfile", "--build-arg", f"ENGINE={engine}", "--target")
+        command = (ROOT / "container" / "push", "a/b", "0.2.0", engine, "linux/amd64", "trixie", *options)
+        subprocess.run(command, check=True, env=environ, stdout=subprocess.DEVNULL)
+    return [line.split() for line in (folder / "calls").read_text().splitlines()]
+
+
+def tags(call: list[str]) -> set[str]:
+    return {value.removeprefix("a/b/") for option, value in itertools.pairwise(call) if option == "-t"}
+
+
+def test_whatever_is_released_is_pushed_too(pushed: list[list[str]]) -> None:
+    found = re.search(r"^RELEASED = ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found
+    released = {name if ":" in name else f"{name}:latest" for name in found[1].replace("\\\n", " ").split()}
+    names = set().union(*map(tags, pushed))
+    assert "dbhandler-backup:mysql" in released <= names
+    assert {"dbhandler-backup:latest", "dbhandler-backup:0.2.0", "dbhandler-backup:mariadb-0.2.0"} <= names
+
+
+def test_the_backup_is_built_over_what_was_pushed_before(pushed: list[list[str]]) -> None:
+    before: set[str] = set()
+    over = []
+    for call in pushed:
+        over += [value.partition("=a/b/")[2] for value in call if value.startswith("DATABASE=")]
+        assert set(over) <= before
+        before |= tags(call)
+    assert set(over) == {"dbhandler:mariadb-0.2.0", "dbhandler:mysql-0.2.0"}
