@@ -14,10 +14,15 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from dbhandler.agent.metrics import Metrics
 from dbhandler.agent.observe import Sources
+from dbhandler.backup import metrics as backup_metrics
+from dbhandler.backup.overview import Range
+from dbhandler.backup.source import Source
+from dbhandler.backup.standing import Standing
 from dbhandler.settings.config import Config
 from dbhandler.settings.names import AGENT, CLIENT, DATABASE, GIVEN, OFFICIAL
 
@@ -66,7 +71,17 @@ METRICS_END = """\
 A payload counts once for each of its names, as `operation="create_db"`, `outcome="created"`. A query that could not
 be served is `unavailable`; an event waits instead, and is counted once, when it is carried out. Databases are counted
 every 15 s while the server is ready.
+
+## The backup
+
+The backup's container serves these where the same variable says so. Each has the labels `server`, the name of a server
+or cluster, and `source`, which sets it apart from another one that was called so before. What is not there yet has no
+reading. They come from what the backup notes: a scrape asks neither the repository nor a server.
+
+| metric | type | what it is |
+|---|---|---|
 """
+BACKUP_METRICS_END = "| `process_…` | | memory, processor time, open files and start of the backup |\n"
 
 
 def settings() -> str:
@@ -94,9 +109,12 @@ def programs() -> str:
 def metrics() -> str:
     """The page of all metrics but the library's own, of which there are more or fewer with its version."""
     sources = Sources(tags=dict, spool=lambda: 0, databases=lambda: 0, errors=lambda: 0)
-    found = [metric for metric in Metrics(sources).registry.collect() if metric.name.startswith("dbhandler_")]
-    rows = sorted(f"| {_series(metric)} | {metric.type} | {metric.documentation} |\n" for metric in found)
-    return NOTE + METRICS_BEGIN + "".join(rows) + METRICS_END
+    standing = Standing(Source("", "", ""), [Range(0.0, 0.0)], 0.0, 0.0, True, None)
+    backup = backup_metrics.Metrics(lambda: [standing]).registry
+    return (
+        NOTE + METRICS_BEGIN + _metrics_rows(Metrics(sources).registry) + METRICS_END
+        + _metrics_rows(backup, labels=False) + BACKUP_METRICS_END
+    )  # fmt: skip
 
 
 PAGES: Mapping[str, Callable[[], str]] = {"settings": settings, "programs": programs, "metrics": metrics}
@@ -104,6 +122,12 @@ PAGES: Mapping[str, Callable[[], str]] = {"settings": settings, "programs": prog
 
 def path_of(page: str) -> Path:
     return DOCS / "reference" / f"{page}.md"
+
+
+def _metrics_rows(registry: CollectorRegistry, labels: bool = True) -> str:
+    found = [metric for metric in registry.collect() if metric.name.startswith("dbhandler_")]
+    names = {metric.name: _series(metric) if labels else f"`{metric.name}`" for metric in found}
+    return "".join(sorted(f"| {names[one.name]} | {one.type} | {one.documentation} |\n" for one in found))
 
 
 def _settings_table(names: Iterable[str], told: Mapping[str, Mapping[str, str]], config: Config) -> str:

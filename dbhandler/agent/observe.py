@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dbhandler.metrics import serving
 from dbhandler.settings.config import MetricsSettings
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from dbhandler.agent.metrics import Metrics
 
 Observe = Callable[[str, str, float], None]
 """Is told the operation, the outcome and the seconds of each request."""
@@ -34,23 +36,12 @@ def unobserved(_operation: str, _outcome: str, _seconds: float) -> None:
 
 
 def start(settings: MetricsSettings | None, sources: Sources, tls_files: tuple[Path, Path]) -> Observe:
-    """Serves metrics from now on where the settings say so, over TLS with this certificate and its key where they say
-    that; returns whom to tell of requests.
+    """Serves metrics from now on as serving.start does; returns whom to tell of requests."""
+    metrics = serving.start(settings, lambda: _metrics(sources), tls_files)
+    return metrics.observe if metrics else unobserved
 
-    Metrics that cannot be served are one ERROR line: databases matter more.
-    """
-    if settings is None:
-        return unobserved
-    try:
-        # Only here: most agents serve no metrics, and the library would take memory for nothing.
-        from dbhandler.agent import metrics, scrape
-    except ImportError:
-        logger.error("no metrics: DBHANDLER_METRICS needs the Python package prometheus_client")
-        return unobserved
-    made = metrics.Metrics(sources)
-    try:
-        scrape.serve((settings.host, settings.port), made.registry, tls_files if settings.tls else None)
-    except OSError as error:
-        logger.error("no metrics: cannot listen at %s:%d: %s", settings.host, settings.port, error.strerror or error)
-        return unobserved
-    return made.observe
+
+def _metrics(sources: Sources) -> Metrics:
+    from dbhandler.agent.metrics import Metrics
+
+    return Metrics(sources)

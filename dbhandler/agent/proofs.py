@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dbhandler.agent.certificate import CertificateKeeper
-from dbhandler.agent.signer import Signer
 from dbhandler.group.trusted import UNPROTECTED
 from dbhandler.inventory import InState
 from dbhandler.requests.box import Keys
+from dbhandler.requests.signer import Signer
 from dbhandler.serf.members import Member
 from dbhandler.serf.proof import Prover, unproved
 from dbhandler.settings.config import Config

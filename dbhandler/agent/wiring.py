@@ -174,7 +174,17 @@ def _tags(
         **(group.tags() if group else {}),
         **advertised(config),
         **({Tag.RESTORE: config.restore} if config.restore and config.awaits_backup else {}),
+        **lets_restore(config),
     }
+
+
+def lets_restore(config: Config) -> Mapping[str, str]:
+    """The tag that says whether applications may have former states of their databases; without a pool's secret there
+    is no backup. A no is said, too: whoever has RPC's key may have set a yes. In a cluster, whose tags are full, there
+    is a yes or nothing."""
+    if not config.pool_secrets or (config.group and not config.policy.allow_restore):
+        return {}
+    return {Tag.OWN: f"{config.policy.allow_restore:d}"}
 
 
 def _sources(watch: ServerWatch, spools: list[Spool], errors: LastError) -> Sources:

@@ -22,6 +22,9 @@ CONNECT_TIMEOUT = 5.0
 """Seconds."""
 Connection = pymysql.connections.Connection
 _REFUSED = frozenset({1045, 1698, 3118})
+_SHUT_OUT = _REFUSED | {1044, 1049, 1130, 1862, 3955, 4151}
+"""Neither is an account let in that may not reach the database that it names, whose password has expired, or that is
+locked."""
 
 
 class Access:
@@ -41,6 +44,21 @@ class Access:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.write_private(self._roots, "".join(roots))
         self._context = ssl.create_default_context(cadata="".join(roots))
+
+    @property
+    def roots(self) -> Path:
+        """The file of the certificates by which every server's is verified."""
+        return self._roots
+
+    def lets_in(self, node: Node, user: str, password: str, database: str) -> bool:
+        """Does the server let somebody else's account into this database? Raises Unavailable."""
+        try:
+            self._open(node, password, CONNECT_TIMEOUT, user, database).close()
+        except pymysql.err.Error as error:
+            if error.args[0] in _SHUT_OUT:
+                return False
+            raise Unavailable(f"{shown(node.name)} does not answer now (error {error.args[0]})") from None
+        return True
 
     def connect(self, node: Node, read_timeout: float) -> Connection:
         """A connection; a read on it takes at most `read_timeout` seconds. Raises Unavailable, or Denied where the
@@ -78,9 +96,11 @@ class Access:
                     ) from None
         raise Denied(f"{shown(node.name)} does not know the account {self._user} of this pool")
 
-    def _open(self, node: Node, password: str, read_timeout: float) -> Connection:
+    def _open(
+        self, node: Node, password: str, read_timeout: float, user: str | None = None, database: str | None = None
+    ) -> Connection:
         return pymysql.connect(
-            host=node.host, port=node.port, user=self._user, password=password.encode(), ssl=self._context,
-            autocommit=True, connect_timeout=CONNECT_TIMEOUT, read_timeout=read_timeout, write_timeout=read_timeout,
-            charset="utf8mb4",
+            host=node.host, port=node.port, user=user or self._user, password=password.encode(), database=database,
+            ssl=self._context, autocommit=True, connect_timeout=CONNECT_TIMEOUT, read_timeout=read_timeout,
+            write_timeout=read_timeout, charset="utf8mb4",
         )  # fmt: skip

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from dbhandler.backup import shipped
 from dbhandler.backup.access import Access
 from dbhandler.backup.base import KIND, Base
 from dbhandler.backup.filling import Filler
+from dbhandler.backup.followed import AGAIN, Followed
 from dbhandler.backup.proof import prove
 from dbhandler.backup.record import Record
 from dbhandler.backup.repository import Repository
@@ -36,8 +37,6 @@ SOURCES = "sources"
 """The folder with one for each source."""
 SCRATCH = "scratch"
 """The folder of private servers, which outlive nobody."""
-AGAIN = 60.0
-"""Seconds until a base that failed is tried again, doubled each time up to an hour."""
 LOOKED = 10.0
 """Seconds until the bases of a source are looked at again: each look is a run of restic."""
 MOST_TOLD = 20
@@ -46,24 +45,6 @@ PROVEN_FOR = 24 * 3600.0
 """Seconds after which a base is proved again."""
 THINNED = 3600.0
 """Seconds between two looks at what is shipped twice by now: each time all is shipped that there is."""
-
-
-@dataclass
-class Followed:
-    """One source that is backed up."""
-
-    source: Source
-    backup: Backup
-    stream: Stream
-    record: Record
-    thread: threading.Thread
-    next_try: float = 0.0
-    pause: float = AGAIN
-
-    def be(self, source: Source) -> None:
-        """Knows of the source what is known now."""
-        self.source = self.backup.source = self.backup.bases.source = source
-        self.stream.nodes = source.nodes
 
 
 class Keeper:
@@ -110,6 +91,10 @@ class Keeper:
         for followed in list(self._followed.values()):
             # Where one was another may be by now.
             followed.be(present.get(followed.source.id) or replace(followed.source, nodes=()))
+
+    def followed(self, id: str) -> Followed | None:
+        """What is backed up now by this id."""
+        return self._followed.get(id)
 
     def _follow(self, source: Source) -> Followed:
         folder = self._folder / source.id
@@ -186,6 +171,7 @@ class Keeper:
         bases = followed.backup.bases.list()
         if self._is_due(followed, bases):
             bases.append(self._take(followed))
+        followed.record.note(bases=[[base.time, str(base.position)] for base in bases])
         if not followed.record.is_proven(bases[-1].snapshot.id, self._clock() - PROVEN_FOR):
             self._prove(followed, bases[-1])
             self._tidy(followed)
@@ -223,9 +209,10 @@ class Keeper:
             followed.backup.bases.forget(base)
             raise
         wrong, took = list(proven.differences)[:MOST_TOLD], self._clock() - began
-        followed.record.note(proven=began, base_proven=base.snapshot.id, wrong=wrong, took=took)
+        followed.record.note(wrong=wrong, took=took)
         if wrong:
             raise DbHandlerError(f"what it restores is not as the server: {'; '.join(wrong)}")
+        followed.record.note(proven=began, base_proven=base.snapshot.id)
         logger.info("the backup of %s is proven: %d tables", shown(followed.source.name), proven.tables)
 
     def _ship(self) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
-from dbhandler.backup.base import Base, Bases
+from dbhandler.backup.base import Bases
 from dbhandler.backup.logs import Logs
+from dbhandler.backup.position import Position
 from dbhandler.backup.record import Record
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.restoring import logs_of
@@ -16,6 +18,15 @@ from dbhandler.backup.source import Source, remembered
 from dbhandler.command import columns
 
 HEADINGS = ("SERVER", "ENGINE", "BASES", "RECOVERABLE FROM", "TO", "SHIPPED", "LAST PROVEN")
+
+
+class Marked(Protocol):
+    """A base, or what is noted of one: the moment (UTC seconds) it was begun at, and what is in it."""
+
+    @property
+    def time(self) -> float: ...
+    @property
+    def position(self) -> Position: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ def overview(folder: Path, repository: Repository) -> Overview:
     there = Bases(repository, source, folder).list()
     return Overview(
         source, len(there), ranges(there, logs_of(source, folder)),
-        _time(noted.get("shipped")), _time(noted.get("proven")),
+        time_of(noted.get("shipped")), time_of(noted.get("proven")),
         list(complaints(noted)),
         [str(what) for what in _list(noted.get("left_out"))],
     )  # fmt: skip
@@ -61,7 +72,7 @@ def complaints(noted: Mapping[str, object]) -> Iterator[str]:
             yield str(noted[name])
 
 
-def ranges(bases: Sequence[Base], logs: Logs) -> list[Range]:
+def ranges(bases: Sequence[Marked], logs: Logs) -> list[Range]:
     """What these bases and logs can restore: in each span of the logs, what follows its first base."""
     found = []
     for span in logs.spans():
@@ -92,7 +103,8 @@ def said(time: float | None) -> str:
     return "never" if time is None else f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _time(value: object) -> float | None:
+def time_of(value: object) -> float | None:
+    """A time as the record notes it; None where it has none."""
     return float(value) if isinstance(value, int | float) else None
 
 

@@ -13,8 +13,9 @@ _FILE = "record.json"
 
 class Record:
     """The record in a source's folder: `stream`, `base`, `repository` say why there is none now (None: there is),
-    `shipped` and `proven` when (UTC seconds) that was last done; `base_proven` which base then, `wrong` what differed,
-    `took` how many seconds the restore and the comparison took."""
+    `shipped` and `proven` when (UTC seconds) that was last done; `base_proven` which base then, `wrong` what differed
+    in the last comparison, `took` how many seconds that and the restore took; `bases` when each base was begun, and
+    at which position it is."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _FILE

@@ -18,11 +18,17 @@ from dbhandler.backup import shipped
 from dbhandler.backup.access import Access
 from dbhandler.backup.keeper import SCRATCH, SOURCES, Keeper
 from dbhandler.backup.locks import occupied
+from dbhandler.backup.measuring import Measuring
+from dbhandler.backup.own_service import OwnService
+from dbhandler.backup.queries import HANDLER, Queries
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.source import Source, sources
+from dbhandler.backup.standing import Standings
 from dbhandler.backup.whole import wishes
 from dbhandler.errors import DbHandlerError
 from dbhandler.inventory import InState
+from dbhandler.requests.signer import Signer
+from dbhandler.requests.vocabulary import BackupQuery
 from dbhandler.serf.launch import connect
 from dbhandler.serf.membership import Membership
 from dbhandler.serf.proof import Believer, Prover
@@ -93,10 +99,20 @@ def _serve(
     repository = open_repository(settings, environ)
     shipped.bring_back(repository, settings.folder / SOURCES)
     keeper = Keeper(settings, reader, restorer, repository, stop, former)
-    membership, believer = _membership(settings, environ), Believer(Pool(settings.secrets).ids)
+    own = OwnService(settings, reader, open_repository(settings, environ))
+    membership = _membership(settings, environ, own.keys.public)
+    believer = Believer(Pool(settings.secrets).ids)
+    standings = Standings(settings.folder / SOURCES, keeper.followed)
+    queries = Queries(
+        {BackupQuery.STATUS: standings.told, BackupQuery.RESTORE: own.answer},
+        Signer(Pool(settings.secrets), own.keys).signed,
+    )
     threads = [
         threading.Thread(target=membership.run, args=(stop,), name="membership", daemon=True),
         threading.Thread(target=keeper.work, name="work", daemon=True),
+        threading.Thread(target=Measuring(settings, environ, standings).run, args=(stop,), name="metrics", daemon=True),
+        threading.Thread(target=queries.run, args=(paths.agent_socket(environ), stop), name="queries", daemon=True),
+        *(threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in own.threads.items()),
     ]
     threading.excepthook = failed = ThreadFailure(stop.set)
     for thread in threads:
@@ -104,10 +120,12 @@ def _serve(
     logger.info("backs up the servers of the pool %s into %s", Pool(settings.secrets).id, repository.place)
     while not stop.wait(INTERVAL):
         believed = believer.believed(membership.members)
-        keeper.look(sources(believed), wishes(believed))
+        keeper.look(found := sources(believed), wishes(believed))
+        own.look(found)
         if serf.poll() is not None:
             logger.error("the Serf agent has ended with status %d", serf.returncode)
             return os.EX_SOFTWARE
+    own.close()
     keeper.close()
     # Docker gives ten seconds.
     for thread in threads:
@@ -132,12 +150,13 @@ def _serf_agent(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     secrets, run_dir = secrets_of(environ), Path(paths.run_dir(environ))
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = hand_over_secrets(secrets, run_dir / "secrets")
-    command = ["dbhandler-serf-agent", f"-tag={Tag.ROLE}={Role.BACKUP}"]
+    command = ["dbhandler-serf-agent", f"-tag={Tag.ROLE}={Role.BACKUP}", HANDLER]
     return subprocess.Popen(command, env={**without_secrets(environ), **files})
 
 
-def _membership(settings: BackupSettings, environ: Mapping[str, str]) -> Membership:
+def _membership(settings: BackupSettings, environ: Mapping[str, str], key: str) -> Membership:
     peers = Path(paths.state_dir(environ)) / InState.PEERS
     peers.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     prover = Prover(Pool(settings.secrets))
-    return Membership(partial(connect, settings.serf), lambda: {Tag.ROLE: Role.BACKUP}, (), peers, prove=prover.proofs)
+    tags: Mapping[str, str] = {Tag.ROLE: Role.BACKUP, Tag.KEY: key}
+    return Membership(partial(connect, settings.serf), lambda: tags, (), peers, prove=prover.proofs)

@@ -13,7 +13,7 @@ from dbhandler import files
 from dbhandler.errors import DbHandlerError
 from dbhandler.group.node import nodes_of
 from dbhandler.log import shown
-from dbhandler.requests.box import fingerprint
+from dbhandler.requests.restore_box import source_id
 from dbhandler.requests.vocabulary import ServerState
 from dbhandler.serf.members import MYSQL_PORT, Member
 from dbhandler.serf.tags import Tag
@@ -24,11 +24,13 @@ _FILE = "source.json"
 
 @dataclass(frozen=True)
 class Node:
-    """One server where it is reached: its member's name, host and port."""
+    """One server where it is reached: its member's name, host and port. lets_restore: its owner lets applications have
+    former states of their own databases."""
 
     name: str
     host: str
     port: int
+    lets_restore: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,13 @@ def _is_ready(member: Member) -> bool:
 
 
 def _single(member: Member) -> Source:
-    return Source(f"key-{fingerprint(member.key or '')}", member.name, _engine(member), (node_of(member),))
+    return Source(source_id(member.key or "", None), member.name, _engine(member), (node_of(member),))
 
 
 def _cluster(name: str, members: list[Member]) -> Source:
     serving = {node.name for node in nodes_of(members, name) if node.serves}
     nodes = [member for member in members if member.name in serving]
-    return Source(f"cluster-{name}", name, "mariadb", tuple(map(node_of, sorted(nodes, key=lambda node: node.name))))
+    return Source(source_id("", name), name, "mariadb", tuple(map(node_of, sorted(nodes, key=lambda node: node.name))))
 
 
 def _engine(member: Member) -> str:
@@ -99,4 +101,4 @@ def _engine(member: Member) -> str:
 
 def node_of(member: Member) -> Node:
     """Where a member's server is reached."""
-    return Node(member.name, member.host, member.server_port or MYSQL_PORT)
+    return Node(member.name, member.host, member.server_port or MYSQL_PORT, member.tags.get(Tag.OWN) == "1")

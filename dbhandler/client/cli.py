@@ -89,12 +89,31 @@ def _carry_out(options: argparse.Namespace, environ: Mapping[str, str], stdout: 
             return client.rotate_password(state_file=options.state, ca_file=_ca_file(options), **ways)
         print(client.drop_database(state_file=options.state, **ways), file=stdout)
         return None
+    if options.restore_as is not None:
+        return _restore(options, auth, progress)
+    if options.at or options.restore_state:
+        raise InvalidRequest("--at and --restore-state need --restore-as NAME, the name of the new database")
     if options.name is None:
         raise InvalidRequest("the name of a database is missing (--help tells more)")
     return client.request_database(
         options.name, user=options.user, state_file=options.state, rpc_addr=options.rpc_addr, rpc_auth=auth,
         timeout=options.timeout, charset=options.charset, collation=options.collation,
         accept_server=options.accept_server, ca_file=_ca_file(options), progress=progress,
+    )  # fmt: skip
+
+
+def _restore(options: argparse.Namespace, auth: str | None, progress: ProgressLines) -> Connection:
+    if not (options.state and options.at):
+        raise InvalidRequest("--restore-as needs --state FILE, which proves whose the database is, and --at MOMENT")
+    if options.charset or options.collation or options.accept_server:
+        raise InvalidRequest("--restore-as goes with none of --charset, --collation and --accept-server")
+    # Only here: hardly a start restores.
+    from dbhandler.client import restoring
+
+    return restoring.restore_database(
+        options.restore_as, at=options.at, state_file=options.state, restore_state=options.restore_state,
+        database=options.name, user=options.user, rpc_addr=options.rpc_addr, rpc_auth=auth, timeout=options.timeout,
+        ca_file=_ca_file(options), progress=progress,
     )  # fmt: skip
 
 
@@ -109,7 +128,8 @@ def _ca_file(options: argparse.Namespace) -> Path | None:
 def _parser() -> Parser:
     parser = Parser(
         prog="dbhandler-request",
-        usage="%(prog)s NAME [options] [-- COMMAND ...]\n       %(prog)s --rotate|--drop --state FILE [options]",
+        usage="%(prog)s NAME [options] [-- COMMAND ...]\n       %(prog)s --rotate|--drop --state FILE [options]\n"
+        "       %(prog)s [NAME] --restore-as NEW --at MOMENT --state FILE [options] [-- COMMAND ...]",
         description="Asks the database servers of a Serf cluster for a database with an account of its own,\n"
         "and prints how to connect, or runs COMMAND with that in its environment.",
         epilog=_EPILOG,
@@ -137,6 +157,12 @@ def _parser() -> Parser:
     lifecycle = parser.add_mutually_exclusive_group()
     lifecycle.add_argument("--rotate", action="store_true", help="give the account of --state a new password")
     lifecycle.add_argument("--drop", action="store_true", help="drop the database of --state; tells where its dump is")
+    lifecycle.add_argument("--restore-as", metavar="NEW", help="make the database NEW, with an account of its own, of "
+        "what that of --state held at the moment of --at; all other options are about NEW")  # fmt: skip
+    add("--at", metavar="MOMENT", help="a time (UTC, or with its offset; fractions of a second count), a GTID, "
+        "before:GTID, or latest")  # fmt: skip
+    add("--restore-state", type=Path, metavar="FILE", help="keeps the account of NEW (default: NEW.json beside "
+        "--state's)")  # fmt: skip
     return parser
 
 

@@ -62,7 +62,9 @@ class StateFile:
         """The state of a database that was made. Raises InvalidRequest where there is none, DbHandlerError as load."""
         state = self.load()
         if state is None or state.key is None:
-            raise InvalidRequest("no state file of a database that was made: nothing to rotate, drop or accept")
+            raise InvalidRequest(
+                "no state file of a database that was made: nothing to rotate, drop or accept, and nothing to restore"
+            )
         return state
 
     def save(self, state: State) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dbhandler.requests.answer import decode
 from dbhandler.requests.answer_record import Answer, parse
 from dbhandler.requests.question import MOST_HINTS, Question, new_nonce, question_of
-from dbhandler.trust.signature import HINT, Purpose, is_genuine, is_signature
+from dbhandler.trust.signature import HINT, Purpose, is_genuine, is_pool_id, is_signature
 
 
 def hints(pools: Collection[str]) -> dict[str, str]:
@@ -37,8 +37,14 @@ def read(line: bytes, question: Question, pools: Collection[str]) -> Answer | No
 
 
 def verified(line: bytes, question: Question, reply: str | None, pools: Collection[str]) -> Answer:
-    """The answer in a line, whose signature has to be of one of these pools, for this question; with no pools, of the
-    one that it names itself. reply is the word that was put into the box.
+    """The answer in a line, proved as `proved` says. Raises ValueError, whose text says what is wrong with it."""
+    proved(line, question, reply, pools)
+    return parse(line)
+
+
+def proved(line: bytes, question: Question, reply: str | None, pools: Collection[str]) -> Mapping[str, object]:
+    """The fields of the answer in a line, whose signature has to be of one of these pools, for this question; with no
+    pools, of the one that it names itself. reply is the word that was put into the box.
 
     Raises ValueError, whose text says what is wrong with it.
     """
@@ -46,7 +52,8 @@ def verified(line: bytes, question: Question, reply: str | None, pools: Collecti
     signature = values.pop("signature", None)
     if not isinstance(signature, str) or not is_signature(signature):
         raise ValueError("it is not signed")
-    answer, content = parse(line), question.content(values, reply)
-    if not any(is_genuine(pool, Purpose.ANSWER, content, signature) for pool in pools or filter(None, [answer.pool])):
+    named, content = str(values.get("pool")), question.content(values, reply)
+    believed = pools or filter(is_pool_id, [named])
+    if not any(is_genuine(pool, Purpose.ANSWER, content, signature) for pool in believed):
         raise ValueError("its signature is wrong: it is forged, changed or an answer to something else")
-    return answer
+    return values

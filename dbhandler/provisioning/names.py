@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dbhandler.engine.server import Server
-from dbhandler.engine.sql import grant_pattern
+from typing import Protocol
+
+from dbhandler.engine.sql import Statement, grant_pattern
 from dbhandler.provisioning import privilege_sql
 from dbhandler.provisioning.privilege_sql import Rules
+
+
+class Executes(Protocol):
+    """Whatever runs a statement and returns its rows, as Server does."""
+
+    def execute(self, statement: Statement) -> list[tuple[object, ...]]: ...
 
 
 class Names:
     """The rules of one server. Every method raises Unavailable or ServerError when the server does."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Executes) -> None:
         self._server = server
         self._rules: Rules | None = None
         self._changeable = False

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,12 +56,16 @@ def seal(public_key: str, credentials: Credentials) -> str:
 
     Raises InvalidRequest for something that is no public key.
     """
-    present = {key: value for key, value in vars(credentials).items() if value is not None}
+    return seal_values(public_key, {key: value for key, value in vars(credentials).items() if value is not None})
+
+
+def seal_values(public_key: str, values: Mapping[str, object]) -> str:
+    """As seal, of any object."""
     try:
         key = PublicKey(base64.b64decode(public_key, validate=True))
     except (binascii.Error, ValueError, TypeError, CryptoError) as error:
         raise InvalidRequest(f"not a public key of 32 bytes in base64: {shown(public_key)}") from error
-    sealed = SealedBox(key).encrypt(json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode())
+    sealed = SealedBox(key).encrypt(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode())
     return base64.b64encode(sealed).decode()
 
 
@@ -95,7 +99,7 @@ class Keys:
         Raises Denied for a box that is not for this server, database, operation or time, InvalidRequest for one whose
         content breaks a rule of form. No message quotes the content.
         """
-        credentials = _credentials(self._decrypt(sealed), database)
+        credentials = _credentials(self.content(sealed), database)
         name = folded(database)
         if credentials.database != database and folded(credentials.database) != name:
             raise Denied(f"the sealed box is for another database than {shown(database)}")
@@ -104,10 +108,17 @@ class Keys:
         self._check_time(credentials)
         return replace(credentials, database=name)
 
+    def content(self, sealed: str) -> dict[str, object]:
+        """The object in a box, as it was put there. Raises NotForUs, or InvalidRequest for what is no JSON object."""
+        try:
+            return json_text(self._decrypt(sealed).decode(), "the sealed box")
+        except UnicodeDecodeError as error:
+            raise InvalidRequest("the sealed box holds no UTF-8") from error
+
     def reply_word(self, sealed: str) -> str | None:
         """The word in a box by which the answer to it is known; None where there is none, or no such box."""
-        with suppress(DbHandlerError, UnicodeDecodeError):
-            return string(json_text(self._decrypt(sealed).decode(), "the sealed box"), "reply", "the sealed box")
+        with suppress(DbHandlerError):
+            return string(self.content(sealed), "reply", "the sealed box")
         return None
 
     def _decrypt(self, sealed: str) -> bytes:
@@ -126,12 +137,8 @@ class Keys:
             raise Denied("the sealed box is valid for too long: clocks differ, or it was made to be kept")
 
 
-def _credentials(content: bytes, database: str) -> Credentials:
+def _credentials(values: Mapping[str, object], database: str) -> Credentials:
     what = "the sealed box"
-    try:
-        values = json_text(content.decode(), what)
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{what} holds no UTF-8") from error
     if set(values) - set(Credentials.__dataclass_fields__):
         raise InvalidRequest(f"{what} holds an unknown key")
     expires = values.get("expires")
@@ -140,7 +147,7 @@ def _credentials(content: bytes, database: str) -> Credentials:
     return Credentials(
         database=string(values, "database", what) or "",
         user=string(values, "user", what) or database,
-        password=_password(string(values, "password", what)),
+        password=checked_password(string(values, "password", what)),
         operation=string(values, "operation", what),
         new_password=_optional_password(string(values, "new_password", what)),
         expires=expires,
@@ -149,10 +156,11 @@ def _credentials(content: bytes, database: str) -> Credentials:
 
 
 def _optional_password(value: str | None) -> str | None:
-    return None if value is None else _password(value)
+    return None if value is None else checked_password(value)
 
 
-def _password(value: str | None) -> str:
+def checked_password(value: str | None) -> str:
+    """A password as a box may hold it. Raises InvalidRequest, which does not quote it."""
     if value is None or not 12 <= len(value) <= MAX_PASSWORD or not value.isprintable():
         raise InvalidRequest(f"a password in a sealed box has 12 to {MAX_PASSWORD} printable characters")
     if len(value.encode()) > MAX_BYTES:

@@ -33,6 +33,7 @@ class Policy:
     require_sealed: bool = False
     require_tls: bool = False
     allow_drop: bool = False
+    allow_restore: bool = False
     admin_user: str = "admin"
 
     def check(self, request: Request) -> None:

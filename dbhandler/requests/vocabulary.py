@@ -17,6 +17,13 @@ class Query(StrEnum):
     AUTHORITY = "authority_db"
 
 
+class BackupQuery(StrEnum):
+    """The queries that a pool's backup answers."""
+
+    RESTORE = "restore_db"
+    STATUS = "backup_status"
+
+
 class Status(StrEnum):
     """What became of a request: the `status` of an answer, the outcome in logs and metrics."""
 
@@ -25,6 +32,9 @@ class Status(StrEnum):
     ABSENT = "absent"
     ROTATED = "rotated"
     DROPPED = "dropped"
+    WORKING = "working"
+    """Of a restore: it is accepted, and not done yet."""
+    RESTORED = "restored"
     OK = "ok"
     INVALID = "invalid"
     """It breaks a rule of form: asking again is useless."""

@@ -59,6 +59,11 @@ class Member:
         return self.tags.get(Tag.ROLE) == Role.DATABASE
 
     @property
+    def backup_key(self) -> str | None:
+        """The public key of a backup, in base64; None for whoever is none."""
+        return self.tags.get(Tag.KEY) if self.tags.get(Tag.ROLE) == Role.BACKUP else None
+
+    @property
     def key(self) -> str | None:
         """The public key of its server, in base64."""
         return self._says(Tag.KEY)
@@ -153,7 +158,8 @@ def _tags(value: object) -> Mapping[str, str]:
         return {}
     if not isinstance(value, Mapping):
         raise ValueError("its tags are no table")
-    rules = _RULES if value.get(Tag.ROLE) == Role.DATABASE else {}
+    # Not a set: what has come may be a list.
+    rules = _RULES if value.get(Tag.ROLE) in (Role.DATABASE, Role.BACKUP) else {}
     for name, text in value.items():
         if not isinstance(name, str) or not isinstance(text, str) or len(name) + len(text) > MAX_TAG:
             raise ValueError(f"the tag {_quoted(name)} is {_quoted(text)}")
@@ -189,7 +195,7 @@ _RULES: Mapping[str, Callable[[str], bool]] = {
     Tag.RESTORE: is_backup,
     **dict.fromkeys(PROOFS, _is_proof),
 }
-"""What the tags of a database have to be; all others, and other members', are only printable."""
+"""What the tags of a database and of a backup have to be; all others, and other members', are only printable."""
 DATABASE_TAGS = frozenset(_RULES)
 
 

@@ -11,7 +11,7 @@ class Tag(StrEnum):
     ROLE = "role"
     """One of Role."""
     KEY = "key"
-    """The server's public key, in base64."""
+    """The server's public key, in base64; a backup's, too."""
     WAS = "was"
     """The fingerprints of the keys that its data were served with before, the newest last."""
     PORT = "port"
@@ -28,6 +28,8 @@ class Tag(StrEnum):
     """What it says of itself as a node of that cluster (dbhandler.group.node)."""
     RESTORE = "restore"
     """Of an empty server: SERVER@MOMENT, the backup that it waits for."""
+    OWN = "own"
+    """`1` where the owner lets applications have former states of their own databases, else `0`."""
     PROOF, OLD_PROOF, OLDER_PROOF = "proof", "proof1", "proof2"
     """What proves all that this member says, for each secret of its pool, the present one first (serf/proof.py)."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dbhandler.errors import ConfigError
+from dbhandler.settings.config import MetricsSettings, metrics_settings
 from dbhandler.settings.duration import seconds
 from dbhandler.settings.pool import pool_secrets
 from dbhandler.settings.serf import SerfSettings, serf_settings
@@ -25,6 +26,7 @@ class BackupSettings:
     ship: int
     every: int
     keep: str | None
+    metrics: MetricsSettings | None
     serf: SerfSettings
     secrets: tuple[bytes, ...] = field(repr=False)
     password: str | None = field(repr=False)
@@ -43,6 +45,7 @@ def backup_settings(environ: Mapping[str, str]) -> BackupSettings:
         ship=_seconds(read, "DBHANDLER_BACKUP_SHIP", "30s"),
         every=_seconds(read, "DBHANDLER_BACKUP_EVERY", "1d"),
         keep=read.text("DBHANDLER_BACKUP_KEEP"),
+        metrics=metrics_settings(read),
         serf=serf_settings(environ),
         secrets=secrets,
         password=read.text("RESTIC_PASSWORD"),

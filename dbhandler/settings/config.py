@@ -133,7 +133,7 @@ class Config:
             # Any text means yes, as in the official image.
             auto_upgrade=read.text("MARIADB_AUTO_UPGRADE") is not None,
             upgrade_backup=read.text("MARIADB_DISABLE_UPGRADE_BACKUP") is None,
-            metrics=_metrics(read),
+            metrics=metrics_settings(read),
             tls_names=_tls_names(read),
             serf=serf_settings(environ),
             pool_secrets=pool_secrets(environ),
@@ -228,11 +228,13 @@ def _policy(read: Reader) -> Policy:
         require_sealed=read.flag("DBHANDLER_REQUIRE_SEALED"),
         require_tls=read.flag("DBHANDLER_REQUIRE_TLS"),
         allow_drop=read.flag("DBHANDLER_ALLOW_DROP"),
+        allow_restore=read.flag("DBHANDLER_ALLOW_RESTORE"),
         admin_user=_admin_user(read),
     )
 
 
-def _metrics(read: Reader) -> MetricsSettings | None:
+def metrics_settings(read: Reader) -> MetricsSettings | None:
+    """Where metrics are served; None: nowhere. Raises ConfigError."""
     value = read.text("DBHANDLER_METRICS")
     if value is None:
         return None

@@ -22,8 +22,9 @@ from dbhandler.serf import access as rpc_access
 from dbhandler.serf.access import connect_first
 from dbhandler.serf.presence import SerfPresence
 from dbhandler.settings.pool import trusted_pools
+from dbhandler.status.backups import Backups, backups
 from dbhandler.status.servers import FAILED, ServerStatus, all_ready, cluster_status
-from dbhandler.status.table import table
+from dbhandler.status.table import backup_table, table
 
 EX_NOT_READY = 1
 WATCH_INTERVAL = 2.0
@@ -33,14 +34,17 @@ _EPILOG = """\
 The Serf agent's RPC key comes from SERF_RPC_AUTH or SERF_RPC_AUTH_FILE; inside the database container it is known.
 A server that left in order stands in the table, but does not count for the exit status. One that failed does, until it
 is back, or `serf force-leave NODE` says that it never comes back.
+Where a backup is a member, a second table says how far each server's goes, and when it was proven last: times are UTC,
+and what is wrong does not count for the exit status.
 Lines are cut to the width of the terminal, or to COLUMNS.
 
 exit status: 0 all servers are ready, 1 one is not, 64 wrong usage, 69 no Serf agent or no live server,
 77 denied (the RPC key), 70 something else failed
 """
 
-Ask = Callable[[], list[ServerStatus]]
-Show = Callable[[Sequence[ServerStatus], TextIO], None]
+Seen = tuple[Sequence[ServerStatus], Backups]
+Ask = Callable[[], Seen]
+Show = Callable[[Seen, TextIO], None]
 
 
 def main(
@@ -77,14 +81,16 @@ def watch(ask: Ask, show: Show, pause: float, out: TextIO, sleep: Callable[[floa
 def _once(ask: Ask, show: Show, out: TextIO) -> int:
     """Shows the servers once; returns the exit status."""
     try:
-        statuses = ask()
-        show(statuses, out)
+        seen = statuses, backed_up = ask()
+        show(seen, out)
         out.flush()
         if failed := [shown(status.node) for status in statuses if status.state == FAILED]:
             _say(f"failed: {', '.join(failed)}; `serf force-leave NODE` forgets one that never comes back")
         if unprotected := [shown(status.node) for status in statuses if status.unprotected]:
             names = ", ".join(unprotected)
             _say(f"of a cluster without a pool's secret: {names}; whoever reaches its network can read and change all")
+        for complaint in backed_up.complaints:
+            _say(complaint)
         if not any(status.alive for status in statuses):
             raise Unavailable("there is no live database server in the Serf cluster")
     except DbHandlerError as error:
@@ -94,15 +100,21 @@ def _once(ask: Ask, show: Show, out: TextIO) -> int:
     return os.EX_OK if all_ready(statuses) else EX_NOT_READY
 
 
-def _json(statuses: Sequence[ServerStatus], out: TextIO) -> None:
-    rows = [{**asdict(status), "ready": status.ready} for status in statuses]
+def _json(seen: Seen, out: TextIO) -> None:
+    statuses, of_node = seen[0], seen[1].of_node
+    states = [asdict(of_node[status.node]) if status.node in of_node else None for status in statuses]
+    rows = [
+        {**asdict(status), "ready": status.ready, "backup": state}
+        for status, state in zip(statuses, states, strict=True)
+    ]
     out.write(json.dumps(rows, ensure_ascii=True) + "\n")
 
 
 def _table(environ: Mapping[str, str]) -> Show:
-    def show(statuses: Sequence[ServerStatus], out: TextIO) -> None:
-        if statuses:
-            out.write(table(statuses, _width(environ, out)))
+    def show(seen: Seen, out: TextIO) -> None:
+        (statuses, backed_up), width = seen, _width(environ, out)
+        parts = [table(statuses, width) if statuses else "", backup_table(backed_up, width)]
+        out.write("\n".join(filter(None, parts)))
 
     return show
 
@@ -122,10 +134,10 @@ def _asker(rpc_addr: str | None, environ: Mapping[str, str]) -> Ask:
     addresses, key = rpc_access.addresses(rpc_addr, environ), rpc_access.auth_key(environ)
     presence, pools = SerfPresence(Path(paths.run_dir(environ))), trusted_pools(environ)
 
-    def ask() -> list[ServerStatus]:
+    def ask() -> Seen:
         try:
             with connect_first(addresses, key) as serf:
-                return cluster_status(serf, pools=pools)
+                return cluster_status(serf, pools=pools), backups(serf, pools=pools)
         except Unavailable as error:
             # In a container with an agent of its own, which cannot be asked.
             if rpc_addr or not presence.end:

@@ -17,6 +17,7 @@ from dbhandler import files
 from dbhandler.address import is_host
 from dbhandler.errors import DbHandlerError
 from dbhandler.settings.config import Config
+from dbhandler.settings.serf import SerfSettings
 from dbhandler.trust.authority import RENEWED, Authority, ServerKey, chain, names_in, written
 from dbhandler.volume.tls import AUTHORITY, CERTIFICATE, KEY
 
@@ -99,7 +100,12 @@ class ServerCertificate:
 
 def server_names(config: Config, *more: str | None) -> frozenset[str]:
     """All host names and addresses under which this server may be reached, as far as it knows."""
-    given = (config.advertise_host, config.serf.advertise, config.serf.node, *config.tls_names, *more)
+    return host_names(config.serf, config.advertise_host, *config.tls_names, *more)
+
+
+def host_names(serf: SerfSettings, *more: str | None) -> frozenset[str]:
+    """The same of any container with a Serf agent of these settings."""
+    given = (serf.advertise, serf.node, *more)
     found = {socket.gethostname(), "localhost", "127.0.0.1", *_addresses(), *filter(None, given)}
     return frozenset(name for name in found if is_host(name) and _is_in_certificates(name))
 

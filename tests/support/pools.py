@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dbhandler.agent.signer import Signer
 from dbhandler.requests.answer import encode
 from dbhandler.requests.box import Keys
+from dbhandler.requests.signer import Signer
 from dbhandler.serf.members import Member
 from dbhandler.serf.proof import Prover
 from dbhandler.trust.pool import Pool

@@ -11,6 +11,7 @@ SECURITY = TESTS.parent / "docs" / "explanation" / "security.md"
 STRANGER, MEMBER, POOL, RPC_KEY, TENANT = (
     f"hostile/test_{name}.py::test_" for name in ("stranger", "member", "pool", "rpc_key", "tenant")
 )
+OWN = "backup/test_own.py::test_"
 NOTHING_FOREIGN = (
     f"{MEMBER}a_bare_request_makes_an_empty_database_and_takes_none",
     f"{MEMBER}sql_and_shell_in_requests",
@@ -112,7 +113,12 @@ SHOWN: dict[str, tuple[str, ...]] = {
         f"{TENANT}it_rotates_and_drops_it",
         "image/test_accounts.py::test_no_drop_unless_the_owner_of_the_server_allows_it",
     ),
+    "have it restored as it was in its own time, beside itself, with `DBHANDLER_ALLOW_RESTORE=1`": (
+        f"{OWN}an_application_restores_its_own", f"{OWN}a_new_owner_gets_nothing_of_the_former_one",
+        f"{OWN}without_the_owner_s_word_there_is_nothing",
+    ),
     "see any other, or another's password": (
+        f"{OWN}a_tenant_gets_nothing_of_another",
         f"{TENANT}no_statement_reaches_further", f"{TENANT}a_routine_of_ones_own_reaches_no_further",
         f"{TENANT}nothing_that_the_server_shows_tells_of_others", f"{TENANT}guessed_passwords_open_nothing",
         f"{TENANT}no_account_of_the_servers_opens_over_tcp",

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.agent import loop
 from dbhandler.agent import main as agent
 from dbhandler.agent.lock import alone
 from dbhandler.agent.loop import Agent
 from dbhandler.handlers.query import ask
+from dbhandler.requests import door
 from tests.support.fakes import Clock
 
 PATIENCE = 10.0
@@ -129,7 +129,7 @@ def test_a_name_that_is_no_ascii_is_no_trouble(parts: Parts, path: str) -> None:
 def test_a_visitor_that_says_nothing_or_leaves_does_not_stop_the_next(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "HANDOVER_TIMEOUT", 0.05)
+    monkeypatch.setattr(door, "HANDOVER_TIMEOUT", 0.05)
     with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as leaver:
         silent.connect(path)
         leaver.connect(path)
@@ -141,7 +141,7 @@ def test_a_visitor_that_says_nothing_or_leaves_does_not_stop_the_next(
 def test_a_visitor_that_drips_byte_after_byte_has_no_more_time_than_others(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "HANDOVER_TIMEOUT", 0.3)
+    monkeypatch.setattr(door, "HANDOVER_TIMEOUT", 0.3)
     with socket.socket(socket.AF_UNIX) as dripper:
         dripper.connect(path)
         over = threading.Event()

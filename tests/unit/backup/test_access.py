@@ -92,6 +92,29 @@ def test_any_other_failure_may_be_over_later(
     assert len(server.asked) == 1 and str(caught.value).isprintable()
 
 
+def test_another_s_account_is_tried_as_it_is(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = reached(monkeypatch, "hunter2-hunter2")
+    assert access.lets_in(NODE, "clerk", "hunter2-hunter2", "shop")
+    [asked] = server.asked
+    assert (asked["user"], asked["database"], server.closed) == ("clerk", "shop", 1)
+    assert isinstance(asked["ssl"], ssl.SSLContext)
+    assert access.roots.read_text().count("BEGIN CERTIFICATE") == 2
+
+
+@pytest.mark.parametrize("code", [1044, 1045, 1049, 1130, 1698, 1862, 3118, 3955, 4151])
+def test_an_account_that_is_not_let_in(code: int, access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = reached(monkeypatch, refusal=pymysql.err.OperationalError(code, "no"))
+    assert not access.lets_in(NODE, "clerk", "hunter2-hunter2", "shop")
+    # The passwords of the pool are nobody else's.
+    assert [asked["password"] for asked in server.asked] == [b"hunter2-hunter2"]
+
+
+def test_a_server_that_does_not_say_says_neither(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached(monkeypatch, refusal=pymysql.err.OperationalError(1040, "Too many connections"))
+    with pytest.raises(Unavailable, match=r"^'db 1' does not answer now \(error 1040\)$"):
+        access.lets_in(NODE, "clerk", "hunter2-hunter2", "shop")
+
+
 def test_its_files_are_private(access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reached(monkeypatch, "password-1")
     access.option_file(NODE, "mysql")

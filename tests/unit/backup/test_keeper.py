@@ -10,7 +10,8 @@ import pytest
 
 from dbhandler.backup import filling
 from dbhandler.backup import keeper as module
-from dbhandler.backup.keeper import AGAIN, LOOKED, PROVEN_FOR, THINNED, Followed, Keeper
+from dbhandler.backup.followed import AGAIN, Followed
+from dbhandler.backup.keeper import LOOKED, PROVEN_FOR, THINNED, Keeper
 from dbhandler.backup.logs import Logs
 from dbhandler.backup.position import Position
 from dbhandler.backup.proof import Proof
@@ -281,6 +282,20 @@ def test_what_differs_is_told_and_stays(flowing: Played, caplog: pytest.LogCaptu
     assert flowing.repository.count("keep") == 0
     flowing.work(AGAIN)
     assert (flowing.record()["base"], flowing.record()["wrong"], flowing.repository.count("keep")) == (None, [], 1)
+
+
+def test_what_was_not_right_is_no_proof_whose_time_counts(flowing: Played) -> None:
+    flowing.prover.next = [[], ["rows of 's'.'t'"]]
+    flowing.work()
+    earlier = flowing.record()["proven"]
+    flowing.work(PROVEN_FOR)
+    assert (flowing.record()["proven"], flowing.record()["wrong"]) == (earlier, ["rows of 's'.'t'"])
+
+
+def test_which_bases_there_are_is_noted_for_whoever_asks_without_the_repository(flowing: Played) -> None:
+    flowing.work()
+    assert flowing.record()["bases"] == [[flowing.clock(), "0-5-1"]]
+    assert flowing.keeper.followed(SOURCE.id) is flowing.followed() and flowing.keeper.followed("key-9") is None
 
 
 def test_a_base_that_no_server_takes_is_forgotten(flowing: Played) -> None:

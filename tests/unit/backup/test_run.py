@@ -16,6 +16,7 @@ import pytest
 from dbhandler.backup import run as module
 from dbhandler.backup import shipped
 from dbhandler.backup.keeper import Keeper
+from dbhandler.backup.queries import HANDLER
 from dbhandler.backup.source import Source
 from dbhandler.backup.whole import Wish
 from dbhandler.errors import Unavailable
@@ -65,7 +66,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     handlers: dict[int, Callable[..., object]] = {}
     monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.update({number: handler}))
     monkeypatch.setattr(subprocess, "Popen", Agent)
-    monkeypatch.setattr(module, "_membership", lambda _settings, _environ: Membership())
+    monkeypatch.setattr(module, "_membership", lambda _settings, _environ, _key: Membership())
     monkeypatch.setattr(shipped, "bring_back", lambda _repository, _folder: None)
     monkeypatch.setattr(os, "umask", lambda _mask: 0o022)
     monkeypatch.setattr(module, "INTERVAL", 0.0)
@@ -109,7 +110,8 @@ def test_the_serf_agent_gets_its_secrets_as_files(
     played(monkeypatch, threading.Event.set)
     module.run({**environ, "SERF_RPC_AUTH": "hunter2", "RESTIC_PASSWORD": "hunter3"})
     [(command, handed)] = Agent.started
-    assert list(command) == ["dbhandler-serf-agent", "-tag=role=backup"]
+    assert list(command) == ["dbhandler-serf-agent", "-tag=role=backup", HANDLER]
+    assert "query:restore_db" in HANDLER and "query:backup_status" in HANDLER and HANDLER.endswith("=dbhandler-query")
     assert not {"hunter2", "hunter3", SECRET} & set(handed.values())
     assert Path(handed["SERF_RPC_AUTH_FILE"]).read_text() == "hunter2"
 

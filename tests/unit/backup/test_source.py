@@ -57,6 +57,12 @@ def test_a_cluster_of_which_no_node_serves_is_there_without_one() -> None:
     assert (source.id, source.nodes) == ("cluster-shop", ())
 
 
+@pytest.mark.parametrize(("own", "allowed"), [("1", True), ("0", False), ("", False), ("yes", False)])
+def test_what_the_owner_allows_is_known(own: str, allowed: bool) -> None:
+    [source] = sources([member("a", own=own)])
+    assert [node.lets_restore for node in source.nodes] == [allowed]
+
+
 SOURCE = Source("key-0123", "db-1", "mysql", (Node("db-1", "10.0.0.1", 3306),))
 
 

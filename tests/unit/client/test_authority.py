@@ -12,7 +12,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from dbhandler.agent.signer import Signer
 from dbhandler.client import asking
 from dbhandler.client.asking import Client
 from dbhandler.client.authority import AuthorityFile
@@ -22,6 +21,7 @@ from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.requests.answer import encode
 from dbhandler.requests.box import Keys
 from dbhandler.requests.question import question_of
+from dbhandler.requests.signer import Signer
 from dbhandler.trust.authority import Authority
 from dbhandler.trust.pool import Pool
 from dbhandler.trust.signature import Purpose

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.client import asking
+from dbhandler.client import asking, restoring
 from dbhandler.client import cli as request_cli
 from dbhandler.client.connection import Connection
 from dbhandler.client.dropped import Dropped
@@ -70,6 +70,66 @@ def test_options_reach_the_library(asked: list[tuple[str, Mapping[str, object]]]
     assert name == "request_database" and options["arguments"] == ("shop",)
     assert (options["user"], str(options["state_file"])) == ("clerk", state)
     assert (options["rpc_addr"], options["rpc_auth"], options["timeout"]) == ("h:1", "k", 3.5)
+
+
+OWN = ("shop", "--restore-as", "before", "--at", "latest", "--state", "s.json")
+
+
+@pytest.fixture
+def restored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[object, ...], Mapping[str, object]]]:
+    """Records what is restored; CONNECTION is how to reach it."""
+    calls: list[tuple[tuple[object, ...], Mapping[str, object]]] = []
+
+    def restore(*arguments: object, **options: object) -> Connection:
+        calls.append((arguments, options))
+        return CONNECTION
+
+    monkeypatch.setattr(restoring, "restore_database", restore)
+    return calls
+
+
+def test_a_restore_is_printed_as_any_other_database(
+    restored: list[tuple[tuple[object, ...], Mapping[str, object]]], asked: list[object]
+) -> None:
+    more = ("--restore-state", "x.json", "--user", "clerk", "--timeout", "3", "--format", "dsn")
+    status, output = run(*OWN, *more, environ={"SERF_RPC_AUTH": "k"})
+    assert (status, output) == (0, CONNECTION.dsn + "\n") and not asked
+    [(arguments, options)] = restored
+    assert arguments == ("before",)
+    assert (options["database"], options["at"], options["user"], options["rpc_auth"]) == (
+        "shop",
+        "latest",
+        "clerk",
+        "k",
+    )
+    assert (str(options["state_file"]), str(options["restore_state"])) == ("s.json", "x.json")
+    assert options["timeout"] == 3.0 and options["ca_file"] is None
+    assert run(*OWN[1:])[0] == 0 and restored[1][1]["database"] is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (OWN[:5], "--restore-as needs --state FILE, which proves whose the database is, and --at MOMENT"),
+        ((*OWN[:3], *OWN[5:]), "--restore-as needs --state FILE"),
+        (("shop", "--at", "latest"), "--at and --restore-state need --restore-as NAME"),
+        (("shop", "--restore-state", "x"), "--at and --restore-state need --restore-as NAME"),
+        ((*OWN, "--charset", "latin1"), "goes with none of --charset, --collation and --accept-server"),
+        ((*OWN, "--accept-server", "db"), "goes with none of"),
+    ],
+)
+def test_what_a_restore_needs(
+    argv: tuple[str, ...], sentence: str, restored: list[object], asked: list[object],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert run(*argv) == (64, "")
+    assert sentence in capsys.readouterr().err and not restored and not asked
+
+
+def test_a_database_is_restored_or_dropped_not_both(restored: list[object], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(*OWN, "--drop")
+    assert "not allowed with" in capsys.readouterr().err and not restored
 
 
 def test_rotate_and_drop_need_a_state(asked: list[tuple[str, object]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from tests.support.fakes import RecordingServer
 
 def names(replies: dict[str, str]) -> tuple[Names, RecordingServer]:
     server = RecordingServer({privilege_sql.rules(): list(replies.items()), privilege_sql.folded("SHOP"): [("shop",)]})
-    return Names(server), server  # type: ignore[arg-type]
+    return Names(server), server
 
 
 def test_capitals_count_where_the_server_says_so_and_it_is_asked_once() -> None:

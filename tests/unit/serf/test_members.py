@@ -38,6 +38,19 @@ def test_without_an_advertised_address_a_server_is_reached_at_its_own() -> None:
     assert parsed(record(Tags=None)).server_address == "10.0.0.1:3306"
 
 
+def test_what_a_backup_says_of_itself_is_read() -> None:
+    backup, database = parsed(record(Tags={"role": "backup", "key": KEY})), parsed(record())
+    assert (backup.backup_key, backup.key, backup.is_database) == (KEY, None, False)
+    assert database.backup_key is None
+    assert parsed(record(Tags={"role": "backup"})).backup_key is None
+
+
+@pytest.mark.parametrize(("tag", "text"), [("key", "AAAA"), ("proof", "x"), ("proof", "zz." + "a" * 86)])
+def test_a_backup_whose_tags_cannot_be_is_none(tag: str, text: str) -> None:
+    with pytest.raises(ValueError, match=f"its tag {tag}"):
+        parsed(record(Tags={"role": "backup", tag: text}))
+
+
 WRONG: list[object] = [
     None, [], "text", {}, record(Name=""), record(Name="x" * 129), record(Name="a\nb"), record(Name="\x1b[2J"),
     record(Name="\udc80"), record(Name="\u202eevil"), record(Name=b"db"), record(Name=7), record(Addr=b"12345"),

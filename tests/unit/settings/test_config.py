@@ -94,6 +94,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("DBHANDLER_MAX_USER_CONNECTIONS", "-1"),
         ("DBHANDLER_REQUIRE_SEALED", "yes"),
         ("DBHANDLER_ALLOW_DROP", "2"),
+        ("DBHANDLER_ALLOW_RESTORE", "yes"),
         ("DBHANDLER_ADVERTISE_PORT", "65536"),
         ("DBHANDLER_ADVERTISE_PORT", "0"),
         ("DBHANDLER_REQUIRE_TLS", "yes"),
@@ -175,11 +176,13 @@ def test_the_owners_rules_are_read() -> None:
         DBHANDLER_MAX_USER_CONNECTIONS="20",
         DBHANDLER_REQUIRE_SEALED="1",
         DBHANDLER_ALLOW_DROP="0",
+        DBHANDLER_ALLOW_RESTORE="1",
         MYSQL_ADMIN_USER="boss",
     ).policy
     assert policy.name_pattern.pattern == "app_.*"
     assert (policy.max_databases, policy.max_user_connections) == (10, 20)
-    assert (policy.require_sealed, policy.allow_drop, policy.admin_user) == (True, False, "boss")
+    assert (policy.require_sealed, policy.allow_drop, policy.allow_restore) == (True, False, True)
+    assert policy.admin_user == "boss"
 
 
 def test_tls_is_offered_and_not_demanded_unless_the_owner_says_so() -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import DbHandlerError, Denied, Unavailable
+from dbhandler.requests.backup_state import BackupState, Trouble
 from dbhandler.serf.presence import SerfPresence
 from dbhandler.status import cli as status_cli
+from dbhandler.status.backups import Backups, Row
 from dbhandler.status.servers import ServerStatus
 
 READY, DOWN = ServerStatus("a", True, "ready"), ServerStatus("b", True, "down")
@@ -38,7 +40,17 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(status_cli, "connect_first", lambda addresses, key: Connection())
     monkeypatch.setattr(status_cli, "cluster_status", ask)
+    monkeypatch.setattr(status_cli, "backups", lambda _serf, pools: Backups())
     return queue
+
+
+@pytest.fixture
+def backed_up(monkeypatch: pytest.MonkeyPatch) -> BackupState:
+    """The backup of the server a, which is told with those of two others, and of a backup that does not answer."""
+    state = BackupState("key-1", "a", 0, 60, 1, 30, Trouble.STREAM)
+    seen = Backups([Row("b", None), Row("a", state)], 0, {"a": state}, ["the backup 'z' does not answer"])
+    monkeypatch.setattr(status_cli, "backups", lambda _serf, pools: seen)
+    return state
 
 
 def run(*argv: str, out: io.StringIO | None = None) -> tuple[int, str]:
@@ -120,6 +132,24 @@ def test_json_is_one_line_with_an_object_per_server(answers: list[object]) -> No
         ("a", True, None),
         ("b", False, None),
     ]
+
+
+def test_the_backups_stand_below_the_servers(
+    answers: list[object], backed_up: BackupState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers.append([READY])
+    status, output = run()
+    servers, backups = output.split("\n\n")
+    # Whether the servers are ready is one matter, their backups are another.
+    assert (status, servers.count("\n"), backups.count("\n")) == (0, 1, 3)
+    assert backups.startswith("BACKUP OF ") and "its changes do not come" in backups
+    assert capsys.readouterr().err == "dbhandler-status: the backup 'z' does not answer\n"
+
+
+def test_the_backup_of_each_server_is_in_its_object(answers: list[object], backed_up: BackupState) -> None:
+    answers.append([READY, DOWN])
+    backed, other = json.loads(run("--json")[1])
+    assert (backed["backup"]["last"], backed["backup"]["trouble"], other["backup"]) == (60, "stream", None)
 
 
 def test_watching_goes_on_while_the_agent_is_away(answers: list[object], capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.agent.signer import Signer
 from dbhandler.requests.box import Keys
+from dbhandler.requests.signer import Signer
 from dbhandler.serf.members import Member, parsed
 from dbhandler.serf.rpc import Serf
 from dbhandler.status.servers import ServerStatus, all_ready, cluster_status, database_members

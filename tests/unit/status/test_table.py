@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from dbhandler.requests.backup_state import BackupState, Trouble
+from dbhandler.status.backups import Backups, Row
 from dbhandler.status.servers import ServerStatus
-from dbhandler.status.table import duration, table
+from dbhandler.status.table import backup_table, duration, table
 
 FULL = ServerStatus(
     "db-1", True, "ready", "mariadb", "11.8.6-MariaDB-0+deb13u1", 12, 0, 93784, "10.0.0.9", 3306, "ouch",
@@ -31,6 +33,33 @@ def test_a_member_moves_no_cursor_and_forges_no_line() -> None:
     shown = table([ServerStatus("a\n\x1b[2Jb\u2028", True, "\x07", last_error="x\ry")])
     assert shown.count("\n") == 2
     assert shown.replace("\n", "").isprintable()
+
+
+def test_the_backups() -> None:
+    rows = [
+        Row("db-9", None),
+        Row("db-1", BackupState("key-1", "db-1", 0, 60, 2, 30, Trouble.AWAY)),
+        Row("x\x1b[2J", BackupState("key-2", "x", None, None, 0, None, Trouble.BASE)),
+        Row("new", BackupState("key-3", "new", None, None, 0, None)),
+        Row("db-4", BackupState("key-4", "db-4", 0, 253402300799, 0, None)),
+        Row("db-5", BackupState("key-5", "db-5", 0, 60, 0, 59)),
+    ]
+    assert backup_table(Backups(rows, 7)).splitlines() == [
+        "BACKUP OF  RECOVERABLE FROM     TO                   GAPS  LAST PROVEN          TROUBLE",
+        "db-9       -                    -                       -  -                    not backed up",
+        "db-1       1970-01-01 00:00:00  1970-01-01 00:01:00     2  1970-01-01 00:00:30  its server is away",
+        "x?[2J      -                    -                       0  -                    "
+        "its last base could not be taken or proven",
+        "new        -                    -                       0  -                    nothing yet",
+        "db-4       1970-01-01 00:00:00  9999-12-31 23:59:59     0  -                    not proven yet",
+        "db-5       1970-01-01 00:00:00  1970-01-01 00:01:00     0  1970-01-01 00:00:59  -",
+        "and 7 more that are no worse: `dbhandler-backup list` in the backup has all",
+    ]
+    assert max(map(len, backup_table(Backups(rows, 7), 40).splitlines())) == 40
+
+
+def test_where_there_is_no_backup_nothing_is_said() -> None:
+    assert backup_table(Backups()) == ""
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,18 @@ _NO_SIGNATURE = "-" * 86
 
 
 class Signer:
-    """Signs answers for whoever wants a proof. keys opens the boxes that were asked with; authority is the fingerprint
-    of who has signed the server's certificate."""
+    """Signs answers for whoever wants a proof. keys opens the boxes that were asked with, where there may be any;
+    authority is the fingerprint of who has signed the server's certificate."""
 
-    def __init__(self, pool: Pool, keys: Keys, authority: Callable[[], str | None]) -> None:
+    def __init__(
+        self, pool: Pool, keys: Keys | None = None, authority: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._pool, self._keys, self._authority = pool, keys, authority
 
     def signed(self, query: str, payload: bytes, line: bytes) -> bytes:
         """The line of an answer with its proof; as it is for a question that asks for none."""
         question = question_of(query, payload)
-        reply = self._keys.reply_word(question.sealed) if question.sealed else None
+        reply = self._keys.reply_word(question.sealed) if self._keys and question.sealed else None
         if question.nonce is None and reply is None:
             return line
         return self._proved(question, reply, {key: value for key, value in decode(line).items() if key not in _ECHOED})

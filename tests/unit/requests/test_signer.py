@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.agent.signer import Signer
 from dbhandler.client.verified import hints, verified
 from dbhandler.requests.answer import MAX_BYTES, encode
 from dbhandler.requests.box import Credentials, Keys, seal
 from dbhandler.requests.question import new_nonce, question_of
+from dbhandler.requests.signer import Signer
 from dbhandler.trust.signature import Purpose, is_genuine
 from tests.support.pools import CHANGING, NEXT, OURS
 
