@@ -19,7 +19,9 @@ from dbhandler.serf.kept import Complaint
 logger = logging.getLogger(__name__)
 
 WISHED = 10.0
-"""Seconds until a server that waits still is filled again."""
+"""Seconds until a server that waits still, though it was filled, is filled again."""
+AGAIN = 2.0
+"""The same for one that could not be filled, as when its certificate is not the pool's yet."""
 
 
 class Filler:
@@ -34,17 +36,17 @@ class Filler:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backup_in, self._folder, self._access, self._clock = backup_in, folder, access, clock
-        self._tried: dict[Wish, float] = {}
+        self._next: dict[Wish, float] = {}
         self._unfulfilled = Complaint(logger.error)
 
     def look(self, wishes: Sequence[Wish], alive: Collection[str]) -> None:
         """Fills whoever waits, and has not just been tried; alive are the ids of the sources that serve."""
         for wish in wishes:
-            if abs(self._clock() - self._tried.get(wish, 0.0)) >= WISHED:
-                self._try(wish, alive)
-                self._tried[wish] = self._clock()
+            if not 0.0 < self._next.get(wish, 0.0) - self._clock() <= WISHED:
+                pause = WISHED if self._fills(wish, alive) else AGAIN
+                self._next[wish] = self._clock() + pause
 
-    def _try(self, wish: Wish, alive: Collection[str]) -> None:
+    def _fills(self, wish: Wish, alive: Collection[str]) -> bool:
         began = self._clock()
         try:
             backup = self._backup_of(wish.source, alive)
@@ -54,6 +56,8 @@ class Filler:
             logger.info("filled %s: %.1f s", told_wish(wish), self._clock() - began)
         except (DbHandlerError, OSError) as error:
             self._unfulfilled.say(f"not filled is {told_wish(wish)}: {told(error)}")
+            return False
+        return True
 
     def _backup_of(self, name: str, alive: Collection[str]) -> Backup:
         folders = {remembered(folder): folder for folder in sorted(self._folder.glob("*/"))}

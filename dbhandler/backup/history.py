@@ -79,9 +79,11 @@ class Span:
     to_position: Position
     parts: Sequence[Part] = ()
 
-    def holds(self, position: Position) -> bool:
-        """Is this position in the range?"""
-        return position.covers(self.from_position) and self.to_position.covers(position)
+    def holds(self, position: Position, taken: float | None = None) -> bool:
+        """Is this position in the range? `taken` (UTC seconds) is when it was the source's: of one that went back to a
+        former state a position alone does not tell which history it is of."""
+        inside = position.covers(self.from_position) and self.to_position.covers(position)
+        return inside and (taken is None or self.first <= taken)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def spans(parts: Sequence[Part]) -> list[Span]:
 def cut(parts: Sequence[Part], base: Position, at: Moment, folder: Path, taken: float | None) -> list[Path]:
     """As Logs.cut."""
     ranges = spans(parts)
-    fitting = [span for span in ranges if span.holds(base) and (taken is None or span.first <= taken)]
+    fitting = [span for span in ranges if span.holds(base, taken)]
     if not fitting:
         raise Unrecoverable(f"the log does not go on from this base: {_told(ranges)}")
     try:
@@ -124,11 +126,11 @@ def groups(parts: Sequence[Part], begin: float, end: float) -> Iterator[tuple[Gr
             yield from ((group, time) for group, time in part.file.groups() if begin <= time <= end)
 
 
-def needless(parts: Sequence[Part], position: Position) -> list[Part]:
-    """The files that nobody needs who has all of this position: never the last."""
+def needless(parts: Sequence[Part], position: Position, taken: float | None = None) -> list[Part]:
+    """The files that nobody needs who has all of this position, as Span.holds has it: never the last."""
     old = [part for part in parts if position.covers(part.summary.position)]
     for span in spans(parts):
-        if span.holds(position):
+        if span.holds(position, taken):
             # From what is older than this range nobody goes on to here, whatever history it is of. Its last file
             # stays: by it a base at its very end is a moment.
             old = [part for part in old if part in span.parts[:-1]]

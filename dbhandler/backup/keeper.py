@@ -26,7 +26,7 @@ from dbhandler.backup.source import Source, remember
 from dbhandler.backup.stream import Stream
 from dbhandler.backup.tool import Unloadable
 from dbhandler.backup.whole import Wish
-from dbhandler.errors import DbHandlerError
+from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.log import shown, told
 from dbhandler.serf.kept import Complaint
 from dbhandler.settings.backup import BackupSettings
@@ -152,12 +152,12 @@ class Keeper:
 
     def _look_after(self, followed: Followed) -> None:
         followed.record.note(stream=followed.stream.complaint, away=followed.stream.away)
-        if self._clock() < followed.next_try or not followed.source.nodes:
+        # From what a base is while nothing flows, nobody could go on.
+        if self._clock() < followed.next_try or not followed.source.nodes or followed.stream.complaint is not None:
             return
         try:
-            if followed.backup.logs.position is not None:
-                self._back_up(followed)
-                followed.next_try, followed.pause = self._clock() + LOOKED, AGAIN
+            self._back_up(followed)
+            followed.next_try, followed.pause = self._clock() + LOOKED, AGAIN
         except (DbHandlerError, OSError) as error:
             if self._stop.is_set():
                 # It was ended, which is no failure.
@@ -180,9 +180,7 @@ class Keeper:
     def _is_due(self, followed: Followed, bases: Sequence[Base]) -> bool:
         """Is there none that the stream of now goes on from, or is the last one too old? At what time of the day it is
         taken is different for each source."""
-        # None while its first file begins.
-        span = next(reversed(followed.backup.logs.spans()), None)
-        fitting = [base for base in bases if span and span.holds(base.position)]
+        fitting = [base for base in bases if followed.backup.logs.goes_on_from(base.position, base.time)]
         if not fitting:
             return True
         every = self._settings.every
@@ -212,6 +210,8 @@ class Keeper:
         followed.record.note(wrong=wrong, took=took)
         if wrong:
             raise DbHandlerError(f"what it restores is not as the server: {'; '.join(wrong)}")
+        if followed.stream.complaint is not None or not followed.backup.logs.goes_on_from(base.position, base.time):
+            raise Unavailable("what came from the server was interrupted meanwhile")
         followed.record.note(proven=began, base_proven=base.snapshot.id)
         logger.info("the backup of %s is proven: %d tables", shown(followed.source.name), proven.tables)
 
@@ -231,6 +231,6 @@ class Keeper:
         bases = followed.backup.bases.list()
         followed.backup.bases.forget_all_but(bases)
         if bases:
-            followed.backup.logs.expire(bases[0].position)
+            followed.backup.logs.expire(bases[0].position, bases[0].time)
         if removed:
             self._repository.prune()

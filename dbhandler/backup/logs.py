@@ -103,8 +103,7 @@ class Logs:
 
     def cut(self, base: Position, at: Moment, folder: Path, taken: float | None = None) -> list[Path]:
         """The files by which what was at the position `base` becomes what was at that moment, in `folder`; the last
-        ends with the last transaction of it. None where there is nothing to add. `taken` (UTC seconds) is when the base
-        was: of a source that went back to a former state a position alone does not tell which history it is of. Raises
+        ends with the last transaction of it. None where there is nothing to add. `taken` as Span.holds has it. Raises
         Unrecoverable, Damaged, OSError."""
         return history.cut(self._parts(), base, at, folder, taken)
 
@@ -113,10 +112,17 @@ class Logs:
         log. Raises Damaged, OSError."""
         return history.groups(self._parts(), begin, end)
 
-    def expire(self, position: Position) -> None:
+    def goes_on_from(self, position: Position, taken: float) -> bool:
+        """Does what comes now go on, without a gap, from what the source was at this position? `taken` as Span.holds
+        has it. Raises Damaged, OSError."""
+        # None while the first file begins.
+        last = next(reversed(self.spans()), None)
+        return last is not None and last.holds(position, taken)
+
+    def expire(self, position: Position, taken: float | None = None) -> None:
         """Removes the files that are not needed to go on from this position, nor from a later one; never the last.
-        Raises Damaged, OSError."""
-        for part in history.needless(self._parts(), position):
+        `taken` as Span.holds has it. Raises Damaged, OSError."""
+        for part in history.needless(self._parts(), position, taken):
             part.file.remove()
 
     def _parts(self) -> list[Part]:

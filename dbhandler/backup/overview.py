@@ -76,7 +76,7 @@ def ranges(bases: Sequence[Marked], logs: Logs) -> list[Range]:
     """What these bases and logs can restore: in each span of the logs, what follows its first base."""
     found = []
     for span in logs.spans():
-        inside = [base for base in bases if span.holds(base.position)]
+        inside = [base for base in bases if span.holds(base.position, base.time)]
         if inside:
             found.append(Range(inside[0].time, max(span.last, inside[-1].time)))
     return found

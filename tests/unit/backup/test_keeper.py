@@ -461,3 +461,42 @@ def test_nobody_becomes_one_that_lives(
     played.keeper.look([Source("key-3", "db-3", "mariadb", NODES)], [WISH])
     played.work()
     assert done == [] and any("'db-3' lives: stop it first" in message for message in caplog.messages)
+
+
+def test_while_nothing_flows_no_base_is_taken(flowing: Played) -> None:
+    flowing.followed().stream.complaint = "it is away"
+    flowing.work()
+    assert flowing.repository.count("save_output") == 0
+    flowing.followed().stream.complaint = None
+    flowing.work(1.0)
+    assert flowing.repository.count("save_output") == 1
+
+
+@pytest.mark.parametrize("how", ["it stands still", "it has gone on from a former state"])
+def test_what_was_interrupted_meanwhile_is_not_proven(
+    how: str, flowing: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(backup: Backup, _base: object, _access: object) -> Proof:
+        if how == "it stands still":
+            flowing.followed().stream.complaint = how
+        else:
+            flowing.clock.advance(1.0)
+            backup.logs.begin(Position.parse("0-5-1", "mariadb"), "a", flowing.clock(), anew=True)
+            backup.logs.append(FORMAT, flowing.clock())
+        return Proof(3, [])
+
+    monkeypatch.setattr(module, "prove", interrupted)
+    flowing.work()
+    assert flowing.record().get("proven") is None
+    assert flowing.record()["base"] == "what came from the server was interrupted meanwhile"
+
+
+def test_a_base_of_a_former_history_is_none_of_this_one(flowing: Played) -> None:
+    """A server that was filled anew may number its transactions as before."""
+    flowing.work()
+    logs = flowing.followed().backup.logs
+    flowing.clock.advance(1.0)
+    logs.begin(Position.parse("0-5-1", "mariadb"), "a", flowing.clock(), anew=True)
+    logs.append(FORMAT, flowing.clock())
+    flowing.work()
+    assert flowing.repository.count("save_output") == 2

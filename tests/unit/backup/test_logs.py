@@ -497,3 +497,20 @@ def test_any_moment_of_any_log(
         return
     paths = logs.cut(position(base), Time(1000.0 + at), folder / "cut")
     assert [number for number in numbers(paths) if number > base] == list(range(base + 1, inside + 1))
+
+
+def test_what_begins_anew_does_not_go_on_from_what_was_even_at_the_same_position(logs: Logs) -> None:
+    wrote(begun(logs), 1, 1001.0)
+    logs.begin(position(1), "a", 1100.0, anew=True)
+    logs.append(DESCRIPTION, 1100.0)
+    # What is begun again without a word stays anew.
+    logs.begin(position(1), "a", 1200.0)
+    wrote(logs, 2, 1201.0)
+    logs.settle()
+    for one in (logs, reopened(logs)):
+        assert [(span.first, str(span.to_position)) for span in one.spans()] == [(BEGAN, "0-5-1"), (1100.0, "0-5-2")]
+        assert [one.goes_on_from(position(1), taken) for taken in (1050.0, 1150.0)] == [False, True]
+
+
+def test_before_anything_has_come_nothing_goes_on(logs: Logs) -> None:
+    assert not logs.goes_on_from(position(1), 1.0)
