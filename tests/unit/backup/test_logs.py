@@ -505,6 +505,7 @@ def test_what_begins_anew_does_not_go_on_from_what_was_even_at_the_same_position
     logs.append(DESCRIPTION, 1100.0)
     # What is begun again without a word stays anew.
     logs.begin(position(1), "a", 1200.0)
+    logs.append(DESCRIPTION, 1200.0)
     wrote(logs, 2, 1201.0)
     logs.settle()
     for one in (logs, reopened(logs)):
