@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dbhandler.errors import ConfigError
 from dbhandler.log import shown
 
-DEFAULT = "--keep-daily 7 --keep-weekly 4 --keep-monthly 6"
+# Whatever was between two bases of one day, a gap above all, stays to be looked at.
+DEFAULT = "--keep-within 2d --keep-daily 7 --keep-weekly 4 --keep-monthly 6"
 _NUMBER = re.compile(r"[1-9]\d{0,5}|unlimited")
 # Years, months, days and hours, in this order.
 _SPAN = re.compile(r"(?=\d)([1-9]\d{0,3}y)?([1-9]\d{0,3}m)?([1-9]\d{0,4}d)?([1-9]\d{0,5}h)?")

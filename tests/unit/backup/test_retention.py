@@ -11,7 +11,7 @@ from dbhandler.errors import ConfigError
 @pytest.mark.parametrize(
     ("text", "options"),
     [
-        (DEFAULT, ("--keep-daily=7", "--keep-weekly=4", "--keep-monthly=6")),
+        (DEFAULT, ("--keep-within=2d", "--keep-daily=7", "--keep-weekly=4", "--keep-monthly=6")),
         ("--keep-last=3", ("--keep-last=3",)),
         ("  --keep-hourly 24\n--keep-yearly  unlimited ", ("--keep-hourly=24", "--keep-yearly=unlimited")),
         ("--keep-within 1y5m7d2h", ("--keep-within=1y5m7d2h",)),
