@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
-from dbhandler import files
+from dbhandler.backup import dump_note
 from dbhandler.backup.access import Access
+from dbhandler.backup.dump_note import DumpNote, position_in
 from dbhandler.backup.position import Position
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.snapshot import Snapshot
@@ -26,13 +24,6 @@ logger = logging.getLogger(__name__)
 
 KIND = "base"
 FILE = "dump.sql"
-_END = 1 << 20
-"""Bytes at either end of a dump in which its position stands, however many GTIDs that is: MariaDB tells it last."""
-_POSITION = {
-    # In a line of its own: what tenants have written has no line ends, but for the bodies of routines, before it.
-    "mariadb": re.compile(rb"^-- SET GLOBAL gtid_slave_pos='([^']*)'", re.MULTILINE),
-    "mysql": re.compile(rb"SET @@GLOBAL\.GTID_PURGED=(?:/\*!80000 '\+'\*/ )?'\+?([^']*)'", re.DOTALL),
-}
 _DUMP = {
     "mariadb": ("mariadb-dump", "--master-data=2", "--gtid"),
     "mysql": ("mysqldump", "--set-gtid-purged=COMMENTED", "--no-tablespaces"),
@@ -68,19 +59,16 @@ class Bases:
             except (DbHandlerError, OSError) as error:
                 complaint = error
                 continue
-            left_out = self._folder / "left-out"
-            command = ["dbhandler-backup-dump", str(left_out), *dump_command(self.source.engine, reached)]
-            tags = {"kind": KIND, "source": self.source.id, "time": f"{began:.3f}"}
-            snapshot = self._repository.save_output(command, FILE, tags)
-            try:
-                return self._note(snapshot, left_out.read_text().splitlines())
-            except Unavailable:
-                # It may be a good one: whoever lists them looks again.
-                raise
-            except DbHandlerError:
-                self._repository.forget([snapshot])
-                raise
+            return self._saved(dump_command(self.source.engine, reached), began)
         raise complaint
+
+    def _saved(self, dump: Sequence[str], began: float) -> Base:
+        note = self._folder / "note"
+        command = ["dbhandler-backup-dump", str(note), self.source.engine, *dump]
+        tags = {"kind": KIND, "source": self.source.id, "time": f"{began:.3f}"}
+        snapshot = self._repository.save_output(command, FILE, tags)
+        note.replace(self._noted(snapshot))
+        return self._read(snapshot)
 
     def list(self) -> list[Base]:
         """All of them, oldest first, but for those that cannot be read for good. Raises DbHandlerError."""
@@ -104,21 +92,14 @@ class Bases:
         self._repository.forget([base.snapshot])
 
     def _read(self, snapshot: Snapshot) -> Base:
-        with suppress(FileNotFoundError, ValueError, TypeError, KeyError):
-            noted: Any = files.read_json(self._noted(snapshot))
-            position = Position.parse(noted["position"], self.source.engine)
-            return Base(snapshot, _time(snapshot), position, tuple(noted["missing"]))
+        with suppress(FileNotFoundError, ValueError):
+            return _base(snapshot, dump_note.read(self._noted(snapshot), self.source.engine))
         # Of another volume's, or damaged: what was left out nobody knows any more.
-        return self._note(snapshot, ())
-
-    def _note(self, snapshot: Snapshot, missing: Sequence[str]) -> Base:
-        # To its end: a base that cannot be read whole is none.
         with self._repository.dump(snapshot, FILE) as dump:
-            position = position_in(dump, self.source.engine)
+            note = DumpNote(position_in(dump.read, self.source.engine))
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        content = {"position": str(position), "missing": list(missing)}
-        files.write_private(self._noted(snapshot), json.dumps(content))
-        return Base(snapshot, _time(snapshot), position, tuple(missing))
+        note.write(self._noted(snapshot))
+        return _base(snapshot, note)
 
     def _noted(self, snapshot: Snapshot) -> Path:
         return self._folder / f"{snapshot.id}.json"
@@ -131,6 +112,10 @@ class Bases:
                 noted.unlink()
 
 
+def _base(snapshot: Snapshot, note: DumpNote) -> Base:
+    return Base(snapshot, _time(snapshot), note.position, note.missing)
+
+
 def _time(snapshot: Snapshot) -> float:
     return float(snapshot.tags.get("time", "0"))
 
@@ -139,17 +124,3 @@ def dump_command(engine: str, option_file: Path) -> list[str]:
     """The command that prints a base of the server that the option file names."""
     tool, *options = _DUMP[engine]
     return [tool, f"--defaults-file={option_file}", *options, *DUMPING, *EVERYTHING, "--quick", "--skip-lock-tables"]
-
-
-def position_in(dump: IO[bytes], engine: str) -> Position:
-    """The position that a dump tells of itself. Raises DbHandlerError."""
-    head = tail = dump.read(_END)
-    while chunk := dump.read(_END):
-        tail = tail[-_END:] + chunk
-    found = _POSITION[engine].findall(tail if engine == "mariadb" else head)
-    if not found:
-        raise DbHandlerError("the dump does not say at which position it is")
-    try:
-        return Position.parse(found[0 if engine == "mysql" else -1].decode(errors="replace"), engine)
-    except ValueError as error:
-        raise DbHandlerError(f"the dump tells no position: {error}") from error

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from dbhandler.backup.dump_note import DumpNote, position_in
 from dbhandler.backup.snapshot import Snapshot
 
 
@@ -20,7 +21,7 @@ class PlayedRepository:
 
     def __init__(self, *dumps: bytes) -> None:
         self.dumps, self.fails = list(dumps), dict[str, Exception]()
-        self.left_out = ""
+        self.left_out: Sequence[str] = ()
         self.former: Collection[str] = ()
         self.done: list[str] = []
         self.commands: list[Sequence[str]] = []
@@ -41,8 +42,9 @@ class PlayedRepository:
     def save_output(self, command: Sequence[str], name: str, tags: Mapping[str, str]) -> Snapshot:
         self.commands.append(command)
         self._called("save_output")
-        Path(command[1]).write_text(self.left_out)
-        return self.add(self.dumps.pop(0), **tags)
+        note, engine, dump = Path(command[1]), command[2], self.dumps.pop(0)
+        DumpNote(position_in(io.BytesIO(dump).read, engine), self.left_out).write(note)
+        return self.add(dump, **tags)
 
     def save_folder(self, folder: Path, tags: Mapping[str, str]) -> Snapshot:
         self._called("save_folder")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dbhandler.backup import base as module
-from dbhandler.backup.base import Base, Bases, dump_command, position_in
+from dbhandler.backup.base import Base, Bases, dump_command
+from dbhandler.backup.dump_note import position_in
 from dbhandler.backup.position import Position
 from dbhandler.backup.source import Node, Source
 from dbhandler.errors import DbHandlerError, Denied, Unavailable
@@ -34,7 +35,7 @@ class Reached:
 
 
 def found(dump: bytes, engine: str) -> str:
-    return str(position_in(io.BytesIO(dump), engine))
+    return str(position_in(io.BytesIO(dump).read, engine))
 
 
 FAKE = b"CREATE PROCEDURE p()\nBEGIN\n-- SET GLOBAL gtid_slave_pos='9-9-9';\nEND ;;\n"
@@ -113,9 +114,10 @@ def test_one_is_taken_of_the_first_node_that_is_there(tmp_path: Path, clock: Clo
     assert (str(taken.position), taken.time, taken.missing) == ("0-1-5", 1000.0, ())
     assert taken.snapshot.tags == {"kind": "base", "source": "key-1", "time": "1000.000"}
     [command] = repository.commands
-    assert command[:2] == ["dbhandler-backup-dump", str(tmp_path / "bases" / "left-out")]
-    assert list(command[2:]) == dump_command("mariadb", Path("/run/b-mariadb.cnf"))
-    assert bases.list() == [taken]
+    assert command[:3] == ["dbhandler-backup-dump", str(tmp_path / "bases" / "note"), "mariadb"]
+    assert list(command[3:]) == dump_command("mariadb", Path("/run/b-mariadb.cnf"))
+    # Of its content nothing is read again.
+    assert (bases.list(), repository.count("dump")) == ([taken], 0)
 
 
 @pytest.mark.parametrize("last", [Denied("it does not know us"), OSError(28, "No space left on device")])
@@ -130,25 +132,16 @@ def test_without_a_node_there_is_none(last: Exception, tmp_path: Path) -> None:
 
 def test_what_was_left_out_is_remembered(tmp_path: Path) -> None:
     repository = PlayedRepository(dump_at("0-1-5"))
-    repository.left_out = "table a\ntable b\n"
+    repository.left_out = ["table a", "table b"]
     Bases(repository, SOURCE, tmp_path).take(Reached())  # type: ignore[arg-type]
     [known] = Bases(repository, SOURCE, tmp_path).list()  # type: ignore[arg-type]
-    assert (known.missing, repository.count("dump")) == (("table a", "table b"), 1)
-
-
-def test_a_dump_without_a_position_leaves_no_snapshot(tmp_path: Path) -> None:
-    repository = PlayedRepository(b"-- MariaDB dump\n")
-    with pytest.raises(DbHandlerError, match="does not say at which position"):
-        Bases(repository, SOURCE, tmp_path).take(Reached())  # type: ignore[arg-type]
-    assert repository.kept == {}
+    assert known.missing == ("table a", "table b")
 
 
 def test_one_that_cannot_be_looked_at_now_stays(tmp_path: Path) -> None:
-    repository = PlayedRepository(dump_at("0-1-5"))
-    repository.fails["dump"] = Unavailable("away")
+    repository = PlayedRepository()
+    repository.add(dump_at("0-1-5"), kind="base", source="key-1", time="1.000")
     bases = Bases(repository, SOURCE, tmp_path)  # type: ignore[arg-type]
-    with pytest.raises(Unavailable):
-        bases.take(Reached())  # type: ignore[arg-type]
     repository.fails["dump"] = Unavailable("away")
     with pytest.raises(Unavailable):
         bases.list()

@@ -156,7 +156,7 @@ def test_the_first_base_is_taken_shipped_and_proven(flowing: Played, caplog: pyt
 
 
 def test_what_is_not_in_it_is_told(flowing: Played, caplog: pytest.LogCaptureFixture) -> None:
-    flowing.repository.left_out = "view x\n"
+    flowing.repository.left_out = ["view x"]
     flowing.work()
     assert flowing.record()["left_out"] == ["view x"]
     assert "not in the backup of 'db-1': view x" in caplog.messages

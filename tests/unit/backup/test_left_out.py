@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dbhandler.backup import dumping
+from dbhandler.backup.dump_note import DumpNote, read
 from dbhandler.backup.left_out import left_out
+from dbhandler.backup.position import Position
 from dbhandler.backup.tool import Refused, fed, loader, printed
 
 VIEW = "mariadb-dump: Couldn't execute 'SHOW FIELDS FROM `v`': View 'x.v' references invalid table(s) (1356)"
@@ -40,20 +44,42 @@ def sh(text: str, *arguments: str) -> list[str]:
     return ["sh", "-c", text, "sh", *arguments]
 
 
+POSITION = "-- SET GLOBAL gtid_slave_pos='0-1-5';"
+
+
 def test_a_dump_that_lacks_one_object_is_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    notes = tmp_path / "notes"
-    assert dumping.main([str(notes), *sh('echo dump; echo "$1" >&2; exit 2', VIEW)]) == 0
-    assert (capfd.readouterr().out, notes.read_text()) == ("dump\n", f"{VIEW}\n")
+    note = tmp_path / "note"
+    dump = sh('echo "$2"; echo "$1" >&2; exit 2', VIEW, POSITION)
+    assert dumping.main([str(note), "mariadb", *dump]) == 0
+    assert capfd.readouterr().out == f"{POSITION}\n"
+    assert read(note, "mariadb") == DumpNote(Position.parse("0-1-5", "mariadb"), (VIEW,))
 
 
 @pytest.mark.parametrize(("said", "status"), [(LOST, 2), ("", 3)])
-def test_any_other_end_is_none(tmp_path: Path, said: str, status: int) -> None:
-    assert dumping.main([str(tmp_path / "notes"), *sh('echo "$1" >&2; exit $2', said, str(status))]) == status
-    assert not (tmp_path / "notes").exists()
+def test_any_other_end_is_none(tmp_path: Path, said: str, status: int, capfd: pytest.CaptureFixture[str]) -> None:
+    dump = sh('echo "$3"; echo "$1" >&2; exit $2', said, str(status), POSITION)
+    assert dumping.main([str(tmp_path / "note"), "mariadb", *dump]) == status
+    assert not (tmp_path / "note").exists() and capfd.readouterr().err == f"{said}\n"
+
+
+def test_a_dump_without_a_position_is_none(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert dumping.main([str(tmp_path / "note"), "mariadb", *sh("echo dump")]) == 70
+    assert not (tmp_path / "note").exists()
+    assert capfd.readouterr().err == "the dump does not say at which position it is\n"
+
+
+def test_what_nobody_takes_any_more_ends_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def closed(_chunk: bytes) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(write=closed)))
+        assert dumping.main([str(tmp_path / "note"), "mariadb", "yes"]) == 70
+    assert capfd.readouterr().err == "Broken pipe\n"
 
 
 def test_how_the_dump_is_called(capsys: pytest.CaptureFixture[str]) -> None:
-    assert dumping.main([]) == 64
+    assert dumping.main(["note", "mariadb"]) == 64
     assert capsys.readouterr().err.startswith("usage: dbhandler-backup-dump")
 
 
