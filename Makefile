@@ -64,9 +64,10 @@ example-stop: compose ## remove what `make example` started, with all its data
 	@COMPOSE_FILE=compose.yaml:compose.cluster.yaml $(PYTHON) container/wordpress/example.py stop
 
 test: python ## run everything: lint, unit, integration, containers, faults, attacks, clusters, examples
-	@# All images are built beside the tests that need none.
-	@$(STEPS) --open test lint '$(MAKE_QUIET) lint' \
-		then 'unit and integration tests' '$(MAKE_QUIET) test-loopback' $(if $(DOCKER),'images' '$(MAKE_QUIET) test-images') \
+	@# All images are built beside the checks and tests that need none.
+	@$(STEPS) --open test 'the test tools' '$(MAKE_QUIET) setup' \
+		then 'lint, unit and integration tests' '$(MAKE_QUIET) lint test-loopback' \
+		$(if $(DOCKER),'images' '$(MAKE_QUIET) test-images') \
 		$(foreach part,image faults hostile galera backup example,then 'test-$(part)' '$(MAKE_QUIET) test-$(part)')
 
 test-loopback: setup

@@ -24,6 +24,7 @@ from dbhandler.provisioning.dump import read_header
 from dbhandler.provisioning.lane import trash_of
 from dbhandler.provisioning.names import Names
 from dbhandler.provisioning.registry import Registry
+from dbhandler.provisioning.replacing import Replacer
 from dbhandler.provisioning.restore import Restorer, client_loader
 from dbhandler.provisioning.trash import Kept
 from dbhandler.requests.box import Credentials, Keys
@@ -110,6 +111,19 @@ class Operator:
         self._print_state(account, key)
         _say(f"its account {shown(account.user)} is new: stdout has the state file for the application")
 
+    def replace(self, options: argparse.Namespace) -> None:
+        """Gives a database what another one holds."""
+        if self._config.group:
+            raise Denied("in a cluster the other nodes' sessions go on: let the application use the restored database")
+        if not self._config.trash_days:
+            raise Denied("what the database holds would be in no dump: DBHANDLER_TRASH_DAYS is 0")
+        name, by = self._name(options.name), self._name(options.by)
+        for one in (name, by):
+            self._check_free(one)
+        kept = Replacer(self._server, self._config.engine, self._restorer, self._trash).replace(name, by)
+        _say(f"{shown(name)} holds what {shown(by)} does; its account stays as it is, with its password")
+        _say(f"what it held before is in the dump {kept}: `restore {name} --dump {kept} --as OTHER`")
+
     def _name(self, text: str) -> str:
         self._config.policy.check_database(check_name(text))
         return Names(self._server).folded(text)
@@ -189,4 +203,8 @@ def _parser() -> Parser:
     restore.add_argument("--dump", metavar="FILE", help="its dump (default: the newest)")
     restore.add_argument("--as", dest="into", metavar="OTHER", help="restore under another name")
     restore.set_defaults(act=Operator.restore)
+    replacing = commands.add_parser("replace", help="give a database what another one holds, as one that was restored")
+    replacing.add_argument("name", metavar="NAME", help="the database, whose account and password stay")
+    replacing.add_argument("--by", metavar="OTHER", required=True, help="what it is to hold; stays, too")
+    replacing.set_defaults(act=Operator.replace)
     return parser

@@ -16,23 +16,19 @@ from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, Denied, ServerError, Unavailable
 from dbhandler.log import shown
-from dbhandler.provisioning import drop_sql, privilege_sql
+from dbhandler.provisioning import privilege_sql
 from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.drop_table import DUMPED, LOCKED, Drop, DropTable
-from dbhandler.provisioning.dump import Header
 from dbhandler.provisioning.eviction import PATIENCE, PAUSE, Eviction
+from dbhandler.provisioning.quiet import DUMPS, Changes, Quiet, disturbed
 from dbhandler.provisioning.registry import Memory
 from dbhandler.provisioning.trash import Trash
 from dbhandler.requests.box import Credentials
 
 logger = logging.getLogger(__name__)
 
-DUMPS = 3
-"""Dumps that are written before a database that somebody writes to all the time is left alone."""
 ATTEMPTS = 15
 """Attempts to drop a database that somebody holds a lock on; each of them waits for a second."""
-
-Changes = frozenset[tuple[object, ...]]
 
 
 class Drops:
@@ -54,7 +50,7 @@ class Drops:
         self._server, self._engine, self._registry, self.trash = server, engine, registry, trash
         self.node, self._clock, self._sleep = node, clock, sleep
         self._table, self._accounts = DropTable(server), Accounts(server)
-        self._eviction = Eviction(server, engine, clock, sleep)
+        self._eviction, self._quiet = Eviction(server, engine, clock, sleep), Quiet(server, engine, sleep)
         self._complaints: dict[str, str] = {}
 
     def carry_out(self, asker: Credentials, ltime: int) -> str | None:
@@ -147,22 +143,21 @@ class Drops:
         return int(status["wsrep_cluster_size"]) - 1
 
     def _dump(self, drop: Drop) -> tuple[Drop, Changes]:
-        [(charset, collation)] = self._server.execute(drop_sql.defaults(drop.database))
-        header = Header(drop.database, drop.account, str(charset), str(collation), self._engine)
+        header = self._quiet.header(drop.database, drop.account)
         for _ in range(DUMPS):
-            seen = self._steady_changes(drop)
+            seen = self._quiet.steady(drop.database)
             dump = self.trash.keep(header, drop.attempt)
             if self._is_quiet(drop, seen):
                 drop = replace(drop, stage=DUMPED, dump=dump)
                 self._table.advance(drop)
                 return drop, seen
             self.trash.remove(dump)
-        raise self._disturbed(drop)
+        raise disturbed(drop.database)
 
     def _destroy(self, drop: Drop, seen: Changes) -> None:
         for _ in range(ATTEMPTS):
             if not self._is_quiet(drop, seen):
-                raise self._disturbed(drop)
+                raise disturbed(drop.database)
             try:
                 return self._finish(drop)
             except Unavailable as error:
@@ -176,25 +171,6 @@ class Drops:
         self._server.execute(sql.drop_user(drop.account))
         self._table.end(drop)
 
-    @staticmethod
-    def _disturbed(drop: Drop) -> ServerError:
-        return ServerError(f"somebody else, such as an administrator, writes to {shown(drop.database)} meanwhile")
-
-    def _steady_changes(self, drop: Drop) -> Changes:
-        """The last changes, once they are so old that the next one would have another time."""
-        for _ in range(ATTEMPTS):
-            [(now,)] = self._server.execute(drop_sql.now())
-            changes = self._changes(drop)
-            if all(str(time) < str(now) for _, _, *times in changes for time in times if time is not None):
-                return changes
-            self._sleep(0.2)
-        raise self._disturbed(drop)
-
-    def _changes(self, drop: Drop) -> Changes:
-        if self._engine == "mysql":
-            self._server.execute(drop_sql.fresh_times())
-        return frozenset(self._server.execute(drop_sql.changes(drop.database)))
-
     def _is_quiet(self, drop: Drop, seen: Changes) -> bool:
         """Is all as it was when the dump began, and the drop still the one that the table tells of?"""
         present = self._table.of(drop.database)
@@ -202,7 +178,7 @@ class Drops:
             present is not None
             and present.attempt == drop.attempt
             and not self._eviction.sessions(drop.account)
-            and self._changes(drop) == seen
+            and self._quiet.changes(drop.database) == seen
         )
 
     def _is_broken(self, drop: Drop) -> bool:

@@ -96,7 +96,7 @@ class Restorer:
 
     def _into_owned(self, dump: Path, header: Header, owner: Credentials) -> None:
         self._create(header, owner.database)
-        with self._borrowed(owner):
+        with self.borrowed(owner):
             try:
                 self._load(dump, header, owner)
             except BaseException:
@@ -106,8 +106,8 @@ class Restorer:
         self._registry.made(owner.database)
 
     @contextmanager
-    def _borrowed(self, account: Credentials) -> Iterator[None]:
-        """Gives the account another password for a while."""
+    def borrowed(self, account: Credentials) -> Iterator[None]:
+        """Gives the account another password for a while. Raises Denied for one that has none."""
         engine = self._server.engine
         [(plugin, stored, _)] = self._server.execute(sql.stored_password(account.user, engine == "mariadb"))
         if plugin not in ("mysql_native_password", "caching_sha2_password"):

@@ -20,6 +20,8 @@ from dbhandler.provisioning.dump import Header, write_dump
 from dbhandler.spool import sync_folder
 
 DAY = 86400.0
+ABANDONED = 600.0
+"""Seconds without a byte more after which nobody writes a dump any more: its program is given up much earlier."""
 _NAME = re.compile(r"(?P<database>.+)-\d{8}T\d{6}Z(?:-[0-9a-f]{16})?\.sql\.(?P<kind>gz|part)")
 _LONGEST = 150
 """Characters of a database's name in a file's; the whole name stands in the dump."""
@@ -89,12 +91,13 @@ class Trash:
 
     def expire(self, in_use: Collection[str] = ()) -> None:
         """Removes dumps that are older than the owner's number of days, but for those of drops that are not done, and
-        unfinished ones. Not to be called while one is being written."""
+        unfinished ones that nobody writes any more."""
         for kept in self._files("gz"):
             if self.expires(kept) < self._clock() and kept.path.name not in in_use:
                 self.remove(kept.path.name)
         for unfinished in self._files("part"):
-            self.remove(unfinished.path.name)
+            if unfinished.written + ABANDONED < self._clock():
+                self.remove(unfinished.path.name)
 
     def expires(self, kept: Kept) -> float:
         """When a dump is removed, in seconds since 1970."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -224,6 +225,44 @@ def test_a_dump_comes_back_into_the_empty_database_that_its_application_has_aske
     status, said, state = admin(server, "restore", "again")
     assert (status, state) == (0, {}), said
     assert server.sql("SELECT COUNT(*) FROM t", "again", PASSWORD, "again") == [(1,)]
+
+
+def test_a_restored_state_takes_the_place_of_the_present_one(server: Database) -> None:
+    made(server, "live", rows=3)
+    server.sql("CREATE PROCEDURE p() SQL SECURITY DEFINER SELECT COUNT(*) FROM t", "live", PASSWORD, "live")
+    made(server, "before", rows=1)
+    with closing(server.connect("live", PASSWORD, "live")) as link, link.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        status, said, state = admin(server, "replace", "live", "--by", "before")
+        assert (status, state) == (0, {}), said
+        with pytest.raises(pymysql.err.Error):
+            cursor.execute("SELECT COUNT(*) FROM t")
+    assert server.sql("SELECT COUNT(*) FROM v", "live", PASSWORD, "live") == [(1,)]
+    assert server.sql("SELECT COUNT(*) FROM v", "before", PASSWORD, "before") == [(1,)]
+    # What there was is in the dump that it names.
+    [kept] = re.findall(r"restore live --dump (\S+) --as OTHER", said)
+    assert [line for line in trash(server).split() if line.startswith(("live-", "before-"))] == [kept]
+    status, said, other = admin(server, "restore", "live", "--dump", kept, "--as", "live_then")
+    assert (status, other["user"]) == (0, "live_then"), said
+    assert server.sql("CALL p()", "live_then", other["password"], "live_then") == [(3,)]
+    for arguments, expected, sentence in (
+        (("live", "--by", "never"), 64, "there is no database 'never'"),
+        (("live", "--by", "live"), 64, "by another one"),
+        (("mysql", "--by", "before"), 64, "belongs to the server itself"),
+        (("live",), 64, "--by"),
+    ):
+        status, said, _ = admin(server, "replace", *arguments)
+        assert status == expected and sentence in said, said
+
+
+def test_what_cannot_be_loaded_in_its_place_changes_nothing(server: Database) -> None:
+    made(server, "kept", rows=2)
+    made(server, "foreign", rows=1)
+    # It runs as somebody else, which its owner may not make.
+    server.sql("CREATE DEFINER=CURRENT_USER PROCEDURE foreign.p() SQL SECURITY DEFINER SELECT 1")
+    status, said, _ = admin(server, "replace", "kept", "--by", "foreign")
+    assert status == 70 and "was not restored" in said, said
+    assert server.sql("SELECT COUNT(*) FROM v", "kept", PASSWORD, "kept") == [(2,)]
 
 
 def test_a_password_is_issued_again(server: Database) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dbhandler.errors import ServerError
 from dbhandler.provisioning.dump import Header, dump_command, read_header, write_dump
-from dbhandler.provisioning.trash import DAY, Trash
+from dbhandler.provisioning.trash import ABANDONED, DAY, Trash
 
 ONE, OTHER = "0123456789abcdef", "fedcba9876543210"
 
@@ -116,12 +116,15 @@ def test_old_dumps_and_unfinished_ones_go_and_nothing_else(tmp_path: Path) -> No
     for name in ("old-20200101T000000Z.sql.gz", used, "mine.sql.gz", "notes.txt"):
         (folder / name).touch()
         os.utime(folder / name, (0, time.time() - 8 * DAY))
-    (folder / "cut-20260101T000000Z-0123456789abcdef.sql.part").touch()
+    cut, written = (f"{name}-20260101T000000Z-0123456789abcdef.sql.part" for name in ("cut", "written"))
+    for name in (cut, written):
+        (folder / name).touch()
+    os.utime(folder / cut, (0, time.time() - ABANDONED - 1))
     (folder / "folder-20200101T000000Z.sql.gz").mkdir()
     (folder / "link-20200101T000000Z.sql.gz").symlink_to(tmp_path)
     bin.expire({used})
     left = ["folder-20200101T000000Z.sql.gz", "link-20200101T000000Z.sql.gz", "mine.sql.gz", new, "notes.txt"]
-    assert names(tmp_path) == [*left, used]
+    assert names(tmp_path) == [*left, used, written]
 
 
 def test_what_was_written_for_one_drop_goes_and_nothing_else(tmp_path: Path) -> None:
