@@ -16,7 +16,7 @@ from dbhandler.backup import shipped
 from dbhandler.backup.access import Access
 from dbhandler.backup.base import KIND, Base
 from dbhandler.backup.filling import Filler
-from dbhandler.backup.followed import AGAIN, Followed
+from dbhandler.backup.followed import AGAIN, NEVER, Followed
 from dbhandler.backup.proof import prove
 from dbhandler.backup.record import Record
 from dbhandler.backup.repository import Repository
@@ -38,7 +38,9 @@ SOURCES = "sources"
 SCRATCH = "scratch"
 """The folder of private servers, which outlive nobody."""
 LOOKED = 10.0
-"""Seconds until the bases of a source are looked at again: each look is a run of restic."""
+"""Seconds until it is looked again whether a base of a source is due."""
+LISTED = 300.0
+"""Seconds until its bases are listed again: each time that is a run of restic."""
 MOST_TOLD = 20
 """Differences that are told, of all there are."""
 PROVEN_FOR = 24 * 3600.0
@@ -163,12 +165,13 @@ class Keeper:
                 # It was ended, which is no failure.
                 return
             followed.next_try, followed.pause = self._clock() + followed.pause, min(3600.0, followed.pause * 2)
+            followed.listed = NEVER
             followed.record.note(base=told(error))
             self._unlock()
             logger.warning("no proven base of %s: %s", shown(followed.source.name), told(error))
 
     def _back_up(self, followed: Followed) -> None:
-        bases = followed.backup.bases.list()
+        bases = self._bases(followed)
         if self._is_due(followed, bases):
             bases.append(self._take(followed))
         followed.record.note(bases=[[base.time, str(base.position)] for base in bases])
@@ -176,6 +179,11 @@ class Keeper:
             self._prove(followed, bases[-1])
             self._tidy(followed)
         followed.record.note(base=None)
+
+    def _bases(self, followed: Followed) -> list[Base]:
+        if abs(self._clock() - followed.listed) >= LISTED:
+            followed.bases, followed.listed = followed.backup.bases.list(), self._clock()
+        return followed.bases
 
     def _is_due(self, followed: Followed, bases: Sequence[Base]) -> bool:
         """Is there none that the stream of now goes on from, or is the last one too old? At what time of the day it is
@@ -228,7 +236,8 @@ class Keeper:
     def _tidy(self, followed: Followed) -> None:
         """Forgets bases that are not to be kept, and the logs that none of those left needs."""
         removed = self._repository.keep(self._kept.options, kind=KIND, source=followed.source.id)
-        bases = followed.backup.bases.list()
+        followed.listed = NEVER
+        bases = self._bases(followed)
         followed.backup.bases.forget_all_but(bases)
         if bases:
             followed.backup.logs.expire(bases[0].position, bases[0].time)
