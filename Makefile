@@ -116,7 +116,7 @@ test-backup: setup ## streams, bases, proofs and restores; DBHANDLER_BACKUP=full
 ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image-backup ENGINE=mysql
 	@$(MAKE_QUIET) image-backup ENGINE=mariadb
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/backup
+	$(BIN)/pytest -q -n 3 --dist loadfile tests/backup
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -21,6 +22,9 @@ from dbhandler.backup.left_out import left_out
 from dbhandler.backup.position import Position
 from dbhandler.errors import DbHandlerError
 from dbhandler.log import told
+
+HEARD = 0.3
+"""Seconds for a complaint to be taken."""
 
 USAGE = """usage: dbhandler-backup-dump NOTE ENGINE COMMAND [ARGUMENT...]
 
@@ -64,7 +68,9 @@ def _passed_on(stream: IO[bytes], engine: str) -> Position | Exception:
 
 
 def _failed(lines: Sequence[str], status: int) -> int:
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(lines), file=sys.stderr, flush=True)
+    # restic ends with us, and would not wait for what we have said.
+    time.sleep(HEARD)
     return status if status > 0 else os.EX_SOFTWARE
 
 

@@ -72,7 +72,7 @@ class Keeper:
         self._wishes: Sequence[Wish] = ()
         self._alive: set[str] = set()
         self._shipped = self._thinned = 0.0
-        self._opened = False
+        self._opened = self._clean = False
         self._say = Complaint(partial(logger.warning, "the repository: %s"))
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Keeper:
                 if self._stop.is_set():
                     return
                 self._tell(told(error))
-                self._unlock()
+                self._clean = False
                 self._stop.wait(5.0)
 
     def _tell(self, why: str | None) -> None:
@@ -133,8 +133,11 @@ class Keeper:
     def _work(self) -> None:
         if not self._opened:
             self._repository.open()
-            self._unlock()
             self._opened = True
+        if not self._clean:
+            # What those have left behind who were killed, or whose repository went away.
+            self._repository.unlock(self._former)
+            self._clean = True
         self._filler.look(self._wishes, self._alive)
         for followed in self._remaining():
             self._look_after(followed)
@@ -146,11 +149,6 @@ class Keeper:
         for id in [id for id in list(self._followed) if not (self._folder / id).exists()]:
             self._followed.pop(id, None)
         return list(self._followed.values())
-
-    def _unlock(self) -> None:
-        # What those have left behind who were killed.
-        with suppress(DbHandlerError, OSError):
-            self._repository.unlock(self._former)
 
     def _look_after(self, followed: Followed) -> None:
         followed.record.note(stream=followed.stream.complaint, away=followed.stream.away)
@@ -167,7 +165,7 @@ class Keeper:
             followed.next_try, followed.pause = self._clock() + followed.pause, min(3600.0, followed.pause * 2)
             followed.listed = NEVER
             followed.record.note(base=told(error))
-            self._unlock()
+            self._clean = False
             logger.warning("no proven base of %s: %s", shown(followed.source.name), told(error))
 
     def _back_up(self, followed: Followed) -> None:

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.backup.conftest import IS_FULL
 from tests.support.backups import BackedUp, said
-from tests.support.containers import Database, Site
+from tests.support.containers import ENGINES, Database, Site
 from tests.support.docker import eventually
 
 SETTING = "DBHANDLER_ALLOW_RESTORE"
@@ -68,6 +69,12 @@ class Shop:
         done = self.pool.agent.run("env", path, "python3", "-c", text, *arguments)
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+
+@pytest.fixture(scope="module", params=ENGINES if IS_FULL else ["mariadb"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """In the short form one: what is tried here is of the backup's more than of the server's."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

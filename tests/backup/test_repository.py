@@ -110,7 +110,7 @@ def test_without_a_time_a_snapshot_is_of_now(repository: Repository) -> None:
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
-        (("sh", "-c", "echo half; echo 'no such table' >&2; exit 1"), "no such table"),
+        (("sh", "-c", "echo half; echo 'no such table' >&2; sleep 0.5; exit 1"), "no such table"),
         (("sh", "-c", "echo half; kill -9 $$"), "killed"),
         (("no-such-program",), "no-such-program"),
     ],
@@ -141,7 +141,7 @@ def test_a_command_has_its_variables_and_none_of_the_repositorys(make: Make) -> 
 def test_no_complaint_quotes_a_secret(make: Make) -> None:
     repository = make()
     repository.open()
-    command = ("sh", "-c", 'echo "denied for $MYSQL_PWD" >&2; exit 1')
+    command = ("sh", "-c", 'echo "denied for $MYSQL_PWD" >&2; sleep 0.5; exit 1')
     with pytest.raises(CommandFailed, match=r"denied for \*\*\*") as raised:
         repository.save_output(command, "dump.sql", BASE, environ={"MYSQL_PWD": "very-secret"})
     assert "very-secret" not in str(raised.value)

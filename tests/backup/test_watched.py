@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.backup.conftest import IS_FULL
 from tests.support.backups import BackedUp
-from tests.support.containers import Container, Site
+from tests.support.containers import ENGINES, Container, Site
 from tests.support.docker import docker, eventually
 
 PORT = 9104
@@ -44,6 +45,12 @@ class Watched(BackedUp):
         [line] = [line for line in asked.run(STATUS, "--json").stdout.splitlines() if line.startswith("[")]
         assert SECRET_NAME not in line
         return next(row["backup"] for row in json.loads(line) if row["alive"] or row["state"] == "failed")
+
+
+@pytest.fixture(scope="module", params=ENGINES if IS_FULL else ["mariadb"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """In the short form one: what is tried here is of the backup's more than of the server's."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

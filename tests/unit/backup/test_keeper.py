@@ -231,9 +231,9 @@ def test_a_base_that_failed_is_tried_again_ever_more_seldom(flowing: Played, cap
     assert pauses == [10.0, AGAIN, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]
     assert flowing.record()["base"] == "no disk"
     assert caplog.messages.count("no proven base of 'db-1': no disk") == 9
+    flowing.work(3600.0)
     # What is locked by the dead is in nobody's way.
     assert flowing.repository.count("unlock") == 10 and flowing.repository.former == {"gone"}
-    flowing.work(3600.0)
     assert (flowing.record()["base"], flowing.followed().pause) == (None, AGAIN)
 
 

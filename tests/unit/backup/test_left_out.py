@@ -44,6 +44,11 @@ def sh(text: str, *arguments: str) -> list[str]:
     return ["sh", "-c", text, "sh", *arguments]
 
 
+@pytest.fixture(autouse=True)
+def _taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dumping, "HEARD", 0.0)
+
+
 POSITION = "-- SET GLOBAL gtid_slave_pos='0-1-5';"
 
 
