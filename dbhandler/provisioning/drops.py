@@ -20,7 +20,7 @@ from dbhandler.provisioning import privilege_sql
 from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.drop_table import DUMPED, LOCKED, Drop, DropTable
 from dbhandler.provisioning.eviction import PATIENCE, PAUSE, Eviction
-from dbhandler.provisioning.quiet import DUMPS, Changes, Quiet, disturbed
+from dbhandler.provisioning.quiet import Changes, Quiet, disturbed
 from dbhandler.provisioning.registry import Memory
 from dbhandler.provisioning.trash import Trash
 from dbhandler.requests.box import Credentials
@@ -143,16 +143,12 @@ class Drops:
         return int(status["wsrep_cluster_size"]) - 1
 
     def _dump(self, drop: Drop) -> tuple[Drop, Changes]:
-        header = self._quiet.header(drop.database, drop.account)
-        for _ in range(DUMPS):
-            seen = self._quiet.steady(drop.database)
-            dump = self.trash.keep(header, drop.attempt)
-            if self._is_quiet(drop, seen):
-                drop = replace(drop, stage=DUMPED, dump=dump)
-                self._table.advance(drop)
-                return drop, seen
-            self.trash.remove(dump)
-        raise disturbed(drop.database)
+        dump, seen = self._quiet.dumped(
+            drop.database, drop.account, self.trash, drop.attempt, lambda seen: self._is_quiet(drop, seen)
+        )
+        dumped = replace(drop, stage=DUMPED, dump=dump)
+        self._table.advance(dumped)
+        return dumped, seen
 
     def _destroy(self, drop: Drop, seen: Changes) -> None:
         for _ in range(ATTEMPTS):

@@ -10,6 +10,7 @@ from dbhandler.errors import ServerError
 from dbhandler.log import shown
 from dbhandler.provisioning import drop_sql
 from dbhandler.provisioning.dump import Header
+from dbhandler.provisioning.trash import Trash
 
 DUMPS = 3
 """Dumps that are written before a database that somebody writes to all the time is left alone."""
@@ -31,6 +32,20 @@ class Quiet:
         """What its dump is of."""
         [(charset, collation)] = self._server.execute(drop_sql.defaults(database))
         return Header(database, account, str(charset), str(collation), self._engine)
+
+    def dumped(
+        self, database: str, account: str, trash: Trash, attempt: str, is_quiet: Callable[[Changes], bool]
+    ) -> tuple[str, Changes]:
+        """Writes a dump into the trash while which, as is_quiet says, nothing has changed; returns its name, and the
+        last changes in it. Raises ServerError, too, where somebody writes all the time."""
+        header = self.header(database, account)
+        for _ in range(DUMPS):
+            seen = self.steady(database)
+            dump = trash.keep(header, attempt)
+            if is_quiet(seen):
+                return dump, seen
+            trash.remove(dump)
+        raise disturbed(database)
 
     def steady(self, database: str) -> Changes:
         """The last changes, once they are so old that the next one would have another time."""

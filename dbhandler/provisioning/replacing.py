@@ -14,9 +14,8 @@ from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import InvalidRequest
 from dbhandler.log import shown
-from dbhandler.provisioning.dump import Header
 from dbhandler.provisioning.eviction import Eviction
-from dbhandler.provisioning.quiet import DUMPS, Quiet, disturbed
+from dbhandler.provisioning.quiet import Changes, Quiet
 from dbhandler.provisioning.restore import Restorer
 from dbhandler.provisioning.trash import Trash
 from dbhandler.requests.box import Credentials
@@ -36,7 +35,8 @@ class Replacer:
         held before. Raises InvalidRequest where one of them is not there, or the first is nobody's: nothing has changed
         then, nor where the dumps fail; where the content cannot be loaded the former one is loaded again."""
         owner = self._checked(database, by)
-        wanted = self._dump(self._quiet.header(by, self._restorer.owner(by) or ""))
+        header = self._quiet.header(by, self._restorer.owner(by) or "")
+        wanted = self._trash.folder / self._trash.keep(header, _attempt())
         try:
             with self._restorer.borrowed(Credentials(database, owner, passwords.generate())):
                 present = self._taken_out(database, owner)
@@ -59,15 +59,13 @@ class Replacer:
     def _taken_out(self, database: str, owner: str) -> Path:
         """Drops the database once a dump holds all of it; returns that."""
         self._eviction.end_sessions(owner)
-        header = self._quiet.header(database, owner)
-        for _ in range(DUMPS):
-            seen = self._quiet.steady(database)
-            present = self._dump(header)
-            if self._quiet.changes(database) == seen and not self._eviction.sessions(owner):
-                self._server.execute(sql.drop_database(database))
-                return present
-            self._trash.remove(present.name)
-        raise disturbed(database)
+
+        def is_quiet(seen: Changes) -> bool:
+            return self._quiet.changes(database) == seen and not self._eviction.sessions(owner)
+
+        present, _ = self._quiet.dumped(database, owner, self._trash, _attempt(), is_quiet)
+        self._server.execute(sql.drop_database(database))
+        return self._trash.folder / present
 
     def _load(self, wanted: Path, present: Path, database: str) -> None:
         try:
@@ -77,5 +75,6 @@ class Replacer:
             self._restorer.restore(present, database)
             raise
 
-    def _dump(self, header: Header) -> Path:
-        return self._trash.folder / self._trash.keep(header, os.urandom(8).hex())
+
+def _attempt() -> str:
+    return os.urandom(8).hex()
