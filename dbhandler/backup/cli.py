@@ -14,7 +14,6 @@ from pathlib import Path
 
 from dbhandler import edge
 from dbhandler.backup.base import KIND
-from dbhandler.backup.keeper import SCRATCH, SOURCES
 from dbhandler.backup.moment import MOMENTS, moment_of
 from dbhandler.backup.overview import overview, said, table
 from dbhandler.backup.repository import Repository
@@ -27,7 +26,7 @@ from dbhandler.command import Parser
 from dbhandler.errors import DbHandlerError, Denied
 from dbhandler.log import printable, shown
 from dbhandler.requests.payload import check_name
-from dbhandler.settings.backup import BackupSettings, backup_settings
+from dbhandler.settings.backup import SCRATCH, SOURCES, BackupSettings, backup_settings
 from dbhandler.settings.environment import prepared
 
 EPILOG = """exit status: 0 done, 1 something is wrong with a backup, 64 wrong usage or setting, 69 the repository or a

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dbhandler import usage
-from dbhandler.backup.keeper import SOURCES
-from dbhandler.backup.overview import complaints as complaints_of
-from dbhandler.backup.record import Record
+from dbhandler.backup.record import Record, complaints
 from dbhandler.backup.source import remembered
 from dbhandler.errors import DbHandlerError
-from dbhandler.settings.backup import FOLDER
+from dbhandler.settings.backup import FOLDER, SOURCES
 
 USAGE = """usage: dbhandler-backup-health
 
@@ -28,9 +26,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     if argv:
         return usage.show(argv, USAGE)
     environ = os.environ if environ is None else environ
-    complaints = list(_complaints(Path(environ.get("DBHANDLER_BACKUP_DIR") or FOLDER) / SOURCES))
-    print("\n".join(complaints) or "all servers that were met are backed up")
-    return 1 if complaints else 0
+    wrong = _complaints(Path(environ.get("DBHANDLER_BACKUP_DIR") or FOLDER) / SOURCES)
+    print("\n".join(wrong) or "all servers that were met are backed up")
+    return 1 if wrong else 0
 
 
 def _complaints(folder: Path) -> list[str]:
@@ -42,5 +40,5 @@ def _complaints(folder: Path) -> list[str]:
         except DbHandlerError as error:
             found.append(str(error))
             continue
-        found += [f"{name}: {complaint}" for complaint in complaints_of(noted)]
+        found += [f"{name}: {complaint}" for complaint in complaints(noted)]
     return found

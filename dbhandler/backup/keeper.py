@@ -29,14 +29,10 @@ from dbhandler.backup.whole import Wish
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.log import shown, told
 from dbhandler.serf.kept import Complaint
-from dbhandler.settings.backup import BackupSettings
+from dbhandler.settings.backup import SCRATCH, SOURCES, BackupSettings
 
 logger = logging.getLogger(__name__)
 
-SOURCES = "sources"
-"""The folder with one for each source."""
-SCRATCH = "scratch"
-"""The folder of private servers, which outlive nobody."""
 LOOKED = 10.0
 """Seconds until it is looked again whether a base of a source is due."""
 LISTED = 300.0
@@ -186,12 +182,13 @@ class Keeper:
     def _is_due(self, followed: Followed, bases: Sequence[Base]) -> bool:
         """Is there none that the stream of now goes on from, or is the last one too old? At what time of the day it is
         taken is different for each source."""
-        fitting = [base for base in bases if followed.backup.logs.goes_on_from(base.position, base.time)]
-        if not fitting:
+        goes_on_from = followed.backup.logs.goes_on_from
+        last = next((base for base in reversed(bases) if goes_on_from(base.position, base.time)), None)
+        if last is None:
             return True
         every = self._settings.every
         offset = zlib.crc32(followed.source.id.encode()) % every
-        return (self._clock() + offset) // every > (fitting[-1].time + offset) // every
+        return (self._clock() + offset) // every > (last.time + offset) // every
 
     def _take(self, followed: Followed) -> Base:
         began = self._clock()

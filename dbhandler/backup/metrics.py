@@ -32,7 +32,7 @@ _READINGS: Mapping[str, tuple[str, Reading]] = {
         "The moment (UTC) from which all can be restored without a gap.",
         lambda one: one.ranges[-1].first if one.ranges else None,
     ),
-    "gaps": ("Gaps between the moments that can be restored.", lambda one: max(0, len(one.ranges) - 1)),
+    "gaps": ("Gaps between the moments that can be restored.", lambda one: one.gaps),
     "proven_timestamp_seconds": (
         "When a base was last restored, compared with the server and found right (UTC).",
         lambda one: one.proven,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Protocol
 from dbhandler.backup.base import Bases
 from dbhandler.backup.logs import Logs
 from dbhandler.backup.position import Position
-from dbhandler.backup.record import Record
+from dbhandler.backup.record import Record, complaints
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.restoring import logs_of
 from dbhandler.backup.source import Source, remembered
@@ -61,15 +61,6 @@ def overview(folder: Path, repository: Repository) -> Overview:
         list(complaints(noted)),
         [str(what) for what in _list(noted.get("left_out"))],
     )  # fmt: skip
-
-
-def complaints(noted: Mapping[str, object]) -> Iterator[str]:
-    """What is wrong with the backup of a source by its record. One that is away is not the backup's fault."""
-    if not noted.get("away") and noted.get("stream"):
-        yield str(noted["stream"])
-    for name in ("base", "repository"):
-        if noted.get(name):
-            yield str(noted[name])
 
 
 def ranges(bases: Sequence[Marked], logs: Logs) -> list[Range]:

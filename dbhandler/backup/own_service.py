@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dbhandler.backup.access import Access
-from dbhandler.backup.keeper import SCRATCH, SOURCES
 from dbhandler.backup.own import OwnRestore
 from dbhandler.backup.own_jobs import OwnJobs
 from dbhandler.backup.own_record import OwnRecord
@@ -16,7 +15,7 @@ from dbhandler.backup.restoring import Backup
 from dbhandler.backup.source import Source
 from dbhandler.requests.box import Keys
 from dbhandler.requests.restore_box import Boxes
-from dbhandler.settings.backup import BackupSettings
+from dbhandler.settings.backup import SCRATCH, SOURCES, BackupSettings
 
 KEY = "key"
 """The file of the backup's key pair on its volume."""

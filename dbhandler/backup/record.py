@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,3 +42,12 @@ class Record:
         proven, right = self._noted.get("proven"), not self._noted.get("wrong")
         fresh = isinstance(proven, int | float) and proven >= since
         return fresh and right and self._noted.get("base_proven") == base
+
+
+def complaints(noted: Mapping[str, object]) -> Iterator[str]:
+    """What is wrong with the backup of a source by what its record says. One that is away is not the backup's fault."""
+    if not noted.get("away") and noted.get("stream"):
+        yield str(noted["stream"])
+    for name in ("base", "repository"):
+        if noted.get(name):
+            yield str(noted[name])

@@ -16,7 +16,7 @@ from pathlib import Path
 from dbhandler import edge, log, paths, places
 from dbhandler.backup import shipped
 from dbhandler.backup.access import Access
-from dbhandler.backup.keeper import SCRATCH, SOURCES, Keeper
+from dbhandler.backup.keeper import Keeper
 from dbhandler.backup.locks import occupied
 from dbhandler.backup.measuring import Measuring
 from dbhandler.backup.own_service import OwnService
@@ -33,7 +33,7 @@ from dbhandler.serf.launch import connect
 from dbhandler.serf.membership import Membership
 from dbhandler.serf.proof import Believer, Prover
 from dbhandler.serf.tags import Role, Tag
-from dbhandler.settings.backup import BackupSettings, backup_settings
+from dbhandler.settings.backup import SCRATCH, SOURCES, BackupSettings, backup_settings
 from dbhandler.settings.environment import hand_over_secrets, prepared, secrets_of, without_secrets
 from dbhandler.settings.log_format import log_format
 from dbhandler.thread_failure import ThreadFailure
@@ -107,16 +107,12 @@ def _serve(
         {BackupQuery.STATUS: standings.told, BackupQuery.RESTORE: own.answer},
         Signer(Pool(settings.secrets), own.keys).signed,
     )
-    threads = [
-        threading.Thread(target=membership.run, args=(stop,), name="membership", daemon=True),
-        threading.Thread(target=keeper.work, name="work", daemon=True),
-        threading.Thread(target=Measuring(settings, environ, standings).run, args=(stop,), name="metrics", daemon=True),
-        threading.Thread(target=queries.run, args=(paths.agent_socket(environ), stop), name="queries", daemon=True),
-        *(threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in own.threads.items()),
-    ]
     threading.excepthook = failed = ThreadFailure(stop.set)
-    for thread in threads:
-        thread.start()
+    threads = _started(stop, {
+        "membership": membership.run, "work": lambda _: keeper.work(),
+        "metrics": Measuring(settings, environ, standings).run,
+        "queries": partial(queries.run, paths.agent_socket(environ)), **own.threads,
+    })  # fmt: skip
     logger.info("backs up the servers of the pool %s into %s", Pool(settings.secrets).id, repository.place)
     while not stop.wait(INTERVAL):
         believed = believer.believed(membership.members)
@@ -131,6 +127,14 @@ def _serve(
     for thread in threads:
         thread.join(ENDING)
     return os.EX_SOFTWARE if failed.happened else os.EX_OK
+
+
+def _started(stop: threading.Event, works: Mapping[str, Callable[[threading.Event], None]]) -> list[threading.Thread]:
+    """A thread for each of these works, by its name."""
+    threads = [threading.Thread(target=work, args=(stop,), name=name, daemon=True) for name, work in works.items()]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
 def known_sources(settings: BackupSettings, timeout: float = 5.0) -> list[Source]:

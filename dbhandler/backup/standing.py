@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbhandler.backup.followed import Followed
-from dbhandler.backup.overview import Range, complaints, ranges, time_of
+from dbhandler.backup.overview import Range, ranges, time_of
 from dbhandler.backup.position import Position
-from dbhandler.backup.record import Record
+from dbhandler.backup.record import Record, complaints
 from dbhandler.backup.restoring import logs_of
 from dbhandler.backup.source import Source, remembered
 from dbhandler.errors import DbHandlerError
@@ -43,12 +43,16 @@ class Standing:
     trouble: Trouble | None
 
     @property
+    def gaps(self) -> int:
+        """How many there are between what can be restored."""
+        return max(0, len(self.ranges) - 1)
+
+    @property
     def state(self) -> BackupState:
         """The same as others are told."""
         first, last = (self.ranges[0].first, self.ranges[-1].last) if self.ranges else (None, None)
         times = [None if time is None else int(time) for time in (first, last, self.proven)]
-        gaps = max(0, len(self.ranges) - 1)
-        return BackupState(self.source.id, self.source.name, times[0], times[1], gaps, times[2], self.trouble)
+        return BackupState(self.source.id, self.source.name, times[0], times[1], self.gaps, times[2], self.trouble)
 
 
 class Standings:

@@ -14,6 +14,10 @@ from dbhandler.settings.serf import SerfSettings, serf_settings
 from dbhandler.settings.setting import Reader
 
 FOLDER = "/backups"
+SOURCES = "sources"
+"""The folder in it with one for each source."""
+SCRATCH = "scratch"
+"""The folder in it of private servers, which outlive nobody."""
 
 
 @dataclass(frozen=True)
