@@ -24,8 +24,8 @@ MariaDB runs it (wsrep_notify_cmd). It notes who is in the primary component, fo
 
 _MEMBER = re.compile(r"(?:^|,)[0-9a-f]{8}-[0-9a-f-]*/")
 """How a member begins. Its name may be a stranger's, with commas and slashes in it."""
-_OURS = re.compile(r"([A-Za-z0-9_.-]{0,32})\.([0-9a-f]{8})/")
-"""The name that a node of ours has in the group (cluster_start.node_name)."""
+_OURS = re.compile(r"([A-Za-z0-9_.-]{0,22})\.([0-9a-f]{8})/")
+"""The name that a node of ours has in the group (options.node_name)."""
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:

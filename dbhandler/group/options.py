@@ -15,6 +15,8 @@ from dbhandler.group.volume import PROVIDER
 from dbhandler.volume import tls
 
 GROUP_PORT = 4567
+NAME_LENGTH = 22
+"""How much of a Serf name has room before the point and the eight digits of an identity."""
 PROVIDER_OPTIONS = (
     # Who begins is decided here, and in one way only: a stored view beside it could make a second cluster.
     "pc.recovery=no;pc.wait_prim_timeout=PT10S;"
@@ -62,8 +64,9 @@ def numbering(cluster: str, node: Node) -> list[str]:
 
 
 def node_name(node: Node) -> str:
-    """The name in Galera's view: the Serf name, for whoever reads the server's log, and the identity."""
-    return f"{re.sub('[^A-Za-z0-9_-]', '_', node.name)[:32]}.{node.id}"
+    """The name in Galera's view: the Serf name, for whoever reads the server's log, and the identity. The view keeps
+    31 bytes of a name (WSREP_MEMBER_NAME_LEN), and the identity has to be among them."""
+    return f"{re.sub('[^A-Za-z0-9_-]', '_', node.name)[:NAME_LENGTH]}.{node.id}"
 
 
 def provider_options(host: str, tls_dir: Path | None = None) -> str:

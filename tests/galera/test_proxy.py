@@ -9,6 +9,7 @@ from contextlib import closing
 import pymysql
 import pytest
 
+from dbhandler.group.options import NAME_LENGTH
 from tests.support.containers import RPC_KEY
 from tests.support.docker import docker, eventually, inspect
 from tests.support.faults import Container, Site
@@ -75,7 +76,7 @@ def test_the_next_node_takes_over_and_keeps_it(proxy: Proxy, cluster: Cluster) -
     eventually("all nodes behind the proxy", lambda: all(proxy.taken(node) for node in cluster.nodes))
     first = proxy.at()
     assert {proxy.at() for _ in range(6)} == {first}
-    writer = next(node for node in cluster.nodes if node.node[:32] in first)
+    writer = next(node for node in cluster.nodes if node.node[:NAME_LENGTH] in first)
     taken = proxy.taken(writer)
     with Visitors(proxy) as visitors:
         time.sleep(1)
@@ -97,7 +98,7 @@ def test_the_next_node_takes_over_and_keeps_it(proxy: Proxy, cluster: Cluster) -
     cursor.execute("SELECT @@wsrep_node_name")
     assert cursor.fetchone()[0] == second == proxy.at()
     # A node that is silently gone, as with its machine: the connection to it ends, and is not waited for for ever.
-    owner = next(node for node in cluster.nodes if node.node[:32] in second)
+    owner = next(node for node in cluster.nodes if node.node[:NAME_LENGTH] in second)
     owner.cut()
     began = time.monotonic()
     with pytest.raises(pymysql.err.OperationalError, match="Lost connection"):

@@ -76,9 +76,13 @@ class Node(Server):
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
         volumes = ("-v", f"{self.data}:/var/lib/mysql", "-v", f"{self._state}:/var/lib/dbhandler")
         # On some storage drivers (fuse-overlayfs) a killed container's sockets can be neither used nor removed later.
-        where = ("--ip", self.address, "--hostname", f"{self.name}-{last}", "--tmpfs", "/run")
+        where = ("--ip", self.address, "--hostname", self._host_name(last), "--tmpfs", "/run")
         options = [*options, *volumes, *where, *self.options]
         self._site.run(image, *self.command, options=options, name=self.name)
+
+    def _host_name(self, last: int) -> str:
+        """Longer than what a view of Galera's tells of a name."""
+        return f"{self.name}-of-the-cluster-{self._cluster}-{last}"
 
     def run_plain(self, last: int) -> None:
         """Starts the same image as a server in no cluster."""
@@ -93,7 +97,7 @@ class Node(Server):
         settings |= {"MYSQL_ADMIN_PASSWORD": PASSWORD, "SERF_RPC_AUTH": RPC_KEY}
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
         volumes = ("-v", f"{self.data}:/var/lib/mysql", "-v", f"{self._state}:/var/lib/dbhandler")
-        where = ("--ip", self.address, "--hostname", f"{self.name}-{last}", "--tmpfs", "/run")
+        where = ("--ip", self.address, "--hostname", self._host_name(last), "--tmpfs", "/run")
         self._site.run(IMAGE, options=[*options, *volumes, *where], name=self.name)
 
     def wipe(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from dbhandler.errors import Unavailable
 from dbhandler.group.data import Position
 from dbhandler.group.node import Ballot, Holds, Mode, Node, decode, encode
+from dbhandler.group.notify import view_of
 from dbhandler.group.options import node_name, provider_options, server_options, transfer_environment
 from dbhandler.group.start import INTERVAL, SENDER_PATIENCE, TURN_PATIENCE, Starter
 from dbhandler.group.store import BEGIN_ORDER, LOSS_ORDER, GroupStore, View
@@ -294,6 +295,10 @@ def test_the_addresses_are_never_an_empty_list() -> None:
 
 def test_names_that_galera_would_take_apart() -> None:
     assert node_name(Node("aa", WAITING, EMPTY, name="a/b,c.d")) == "a_b_c_d.aa"
+    long = node_name(Node("0123abcd", WAITING, EMPTY, name="database-of-the-warehouse-1"))
+    assert len(long) == 31 and view_of({"--primary": "yes", "--members": f"1-2/{long}/10.0.0.1"}) == View(
+        "", {"0123abcd": "database-of-the-wareho"}
+    )
 
 
 def test_the_changes_are_numbered_where_logs_are_written(build: Build) -> None:
