@@ -296,7 +296,7 @@ def test_the_addresses_are_never_an_empty_list() -> None:
 def test_names_that_galera_would_take_apart() -> None:
     assert node_name(Node("aa", WAITING, EMPTY, name="a/b,c.d")) == "a_b_c_d.aa"
     long = node_name(Node("0123abcd", WAITING, EMPTY, name="database-of-the-warehouse-1"))
-    assert len(long) == 31 and view_of({"--primary": "yes", "--members": f"1-2/{long}/10.0.0.1"}) == View(
+    assert len(long) == 31 and view_of({"--primary": "yes", "--members": f"88338511-2/{long}/10.0.0.1"}) == View(
         "", {"0123abcd": "database-of-the-wareho"}
     )
 
