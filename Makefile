@@ -68,7 +68,7 @@ test: python ## run everything: lint, unit, integration, containers, faults, att
 	@$(STEPS) --open test 'the test tools' '$(MAKE_QUIET) setup' \
 		then 'lint, unit and integration tests' '$(MAKE_QUIET) lint test-loopback' \
 		$(if $(DOCKER),'images' '$(MAKE_QUIET) test-images') \
-		$(foreach part,image faults hostile galera backup example,then 'test-$(part)' '$(MAKE_QUIET) test-$(part)')
+		then $(foreach part,image faults hostile galera backup example,also 'test-$(part)' '$(MAKE_QUIET) test-$(part)')
 
 test-loopback: setup
 	@$(MAKE_QUIET) test-unit

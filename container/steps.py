@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Runs commands as steps: one line with a clock for each; what they print goes into a log.
 
-usage: steps.py [--open] NAME TEXT COMMAND [TEXT COMMAND ...] [then TEXT COMMAND ...] ...
+usage: steps.py [--open] NAME TEXT COMMAND [TEXT COMMAND ...] [then|also TEXT COMMAND ...] ...
 
-Steps between two words "then" run side by side. A COMMAND is a line of sh. The log is build/log/NAME.log; when a step
-fails, the end of what it printed is shown, and the others of its group are ended. Lines that begin as those of `TOLD`
-are shown at once: what is about to be installed. With --open everything is shown as it comes, and a table at the end
-says how long each step took. Inside of another's step all is shown as well: the outer one has the log.
+Steps between two such words run side by side. What stands after "then" needs what stands before, and is left out when
+that has failed; what stands after "also" does not. A COMMAND is a line of sh. The log is build/log/NAME.log; when a
+step fails, the end of what it printed is shown, and the others of its group are ended. Lines that begin as those of
+`TOLD` are shown at once: what is about to be installed. With --open everything is shown as it comes, and a table at the
+end says how long each step took. Inside of another's step all is shown as well: the outer one has the log.
 
 Exit status: 0, that of the first step that failed, 64 for a wrong usage, 130 when interrupted.
 """
@@ -79,6 +80,10 @@ class Step:
             self._is_given_up = True
             self.process.terminate()
             self.process.wait()
+
+
+Group = list[Step]
+"""What runs side by side."""
 
 
 class Log:
@@ -161,26 +166,41 @@ class Terminal:
         return f"{mark} {step.text}  {step.seconds():.0f} s  {last.strip()}"
 
 
-def groups(words: Sequence[str]) -> list[list[Step]]:
-    """What is to be run side by side, one group after another. Raises ValueError."""
-    found = [list(group) for is_then, group in itertools.groupby(words, "then".__eq__) if not is_then]
-    if not found or any(len(group) % 2 for group in found):
+def split(words: Sequence[str], word: str) -> list[list[str]]:
+    """What stands between two such words."""
+    return [list(part) for is_word, part in itertools.groupby(words, word.__eq__) if not is_word]
+
+
+def stages(words: Sequence[str]) -> list[list[Group]]:
+    """Groups of what is to be run side by side; each stage of them needs those before. Raises ValueError."""
+    found = [split(stage, "also") for stage in split(words, "then")]
+    if not found or any(len(group) % 2 for stage in found for group in stage):
         raise ValueError("each step is a text and a command")
-    return [[Step(*pair) for pair in zip(group[::2], group[1::2], strict=True)] for group in found]
+    return [[[Step(*pair) for pair in zip(group[::2], group[1::2], strict=True)] for group in stage] for stage in found]
 
 
-def run_kept(name: str, plan: Sequence[Sequence[Step]]) -> int:
+def run_stages(plan: Sequence[Sequence[Group]], run: Callable[[Group], Step | None]) -> int:
+    """Runs each group, until a stage in which something failed has ended; returns the exit status."""
+    for stage in plan:
+        failed = [step for group in stage if (step := run(group))]
+        if failed:
+            return failed[0].status() or 1
+    return 0
+
+
+def run_kept(name: str, plan: Sequence[Sequence[Group]]) -> int:
     """Runs the groups with their output in a log; returns the exit status."""
     log = Log(LOGS / f"{name}.log")
     screen = Terminal(sys.stdout) if sys.stdout.isatty() and not os.environ.get(INSIDE) else Plain(sys.stdout)
     print(f"(details: {os.path.relpath(log.path)})", flush=True)
     number = itertools.count(1)
-    for steps in plan:
+
+    def run(steps: Group) -> Step | None:
         readers = list[threading.Thread]()
         for step in steps:
             step.start(KEPT, is_read=True)
             readers.append(log.follow(next(number), step))
-        failed = _follow(steps, lambda: screen.show(steps, log.news()))  # noqa: B023
+        failed = _follow(steps, lambda: screen.show(steps, log.news()))
         # What a step leaves running may hold its output open for longer.
         for reader in readers:
             reader.join(timeout=2)
@@ -188,29 +208,31 @@ def run_kept(name: str, plan: Sequence[Sequence[Step]]) -> int:
         if failed:
             print(f"\nfailed: {failed.text}; the last lines of {os.path.relpath(log.path)}:", file=sys.stderr)
             print("".join(f"  {line}\n" for line in failed.lines), end="", file=sys.stderr, flush=True)
-            return failed.status() or 1
-    return 0
+        return failed
+
+    return run_stages(plan, run)
 
 
-def run_open(plan: Sequence[Sequence[Step]], table: bool) -> int:
+def run_open(plan: Sequence[Sequence[Group]], table: bool) -> int:
     """Runs the groups with their output shown; returns the exit status. table: say at the end what took how long."""
-    failed: Step | None = None
     began, ran = time.monotonic(), list[Step]()
-    for steps in plan:
+
+    def run(steps: Group) -> Step | None:
         print(f"== {' | '.join(step.text for step in steps)}", flush=True)
         inside = os.environ.get(INSIDE) or (BESIDE if len(steps) > 1 else ALONE)
         for step in steps:
             step.start(inside, is_read=False)
             ran.append(step)
-        if failed := _follow(steps, lambda: None):
-            break
+        return _follow(steps, lambda: None)
+
+    status = run_stages(plan, run)
     if table:
         rows = [(step.text + (f" ({step.outcome()})" if step.status() else ""), step.seconds()) for step in ran]
         rows.append(("all", time.monotonic() - began))
         width = max(len(text) for text, _ in rows)
         print("\nwhat took how long, in seconds; parts of one group run side by side")
         print("".join(f"  {text:{width}} {seconds:6.0f}\n" for text, seconds in rows), end="", flush=True)
-    return (failed.status() or 1) if failed else 0
+    return status
 
 
 def _follow(steps: Sequence[Step], look: Callable[[], object]) -> Step | None:
@@ -235,7 +257,7 @@ def main(argv: Sequence[str]) -> int:
     is_open = argv[:1] == ["--open"]
     name, *words = argv[1:] if is_open else argv or [""]
     try:
-        plan = groups(words)
+        plan = stages(words)
     except ValueError as error:
         print(f"steps.py: {error}\n\n{__doc__}", file=sys.stderr)
         return 64

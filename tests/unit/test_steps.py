@@ -75,6 +75,16 @@ def test_open_steps_show_all_and_a_table(steps: ModuleType, capfd: pytest.Captur
     assert re.search(r"^  lint +\d+\n  units \(FAILED\) +\d+\n  all +\d+\n", shown, re.MULTILINE)
 
 
+def test_what_needs_nothing_of_a_failed_step_runs_all_the_same(
+    steps: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["one", "exit 3", "also", "two", "echo 2 passed", "then", "three", "echo never"]
+    assert steps.main(["--open", "test", "zero", "true", "then", "also", *words]) == 3
+    shown = capfd.readouterr().out
+    assert "2 passed\n" in shown and "never" not in shown
+    assert re.search(r"^  one \(FAILED\) +\d+\n  two +\d+\n  all +\d+\n", shown, re.MULTILINE)
+
+
 def test_inside_of_a_step_everything_goes_to_the_outer_log(steps: ModuleType, tmp_path: Path) -> None:
     inner = f"{sys.executable} {PROGRAM} inner 'a part' 'echo deep'"
     assert steps.main(["outer", "all of it", inner]) == 0
