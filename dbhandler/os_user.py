@@ -1,9 +1,10 @@
-"""The operating system user of the server: its name, and giving up root for it."""
+"""The operating system user of the server: its name, giving it folders, and giving up root for it."""
 
 from __future__ import annotations
 
 import os
 import pwd
+from pathlib import Path
 
 from dbhandler.errors import DbHandlerError
 
@@ -22,6 +23,17 @@ def find(name: str) -> pwd.struct_passwd:
         return pwd.getpwnam(name)
     except KeyError as error:
         raise DbHandlerError(f"DBHANDLER_OS_USER={name}: there is no such user") from error
+
+
+def give(folder: Path, entry: pwd.struct_passwd) -> None:
+    """Makes that user the owner of a folder and of all that is in it, unless the folder is the user's already."""
+    if folder.stat().st_uid == entry.pw_uid:
+        return
+    # Bottom up: the folder itself changes hands last, so that a kill in between is noticed and made good.
+    for parent, names, others in os.walk(folder, topdown=False):
+        for name in (*names, *others):
+            os.chown(Path(parent, name), entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+    os.chown(folder, entry.pw_uid, entry.pw_gid)
 
 
 def become(entry: pwd.struct_passwd) -> None:

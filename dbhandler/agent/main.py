@@ -14,7 +14,7 @@ from dbhandler import edge, log, usage
 from dbhandler.agent.lock import alone
 from dbhandler.agent.wiring import Parts, build
 from dbhandler.settings.config import Config
-from dbhandler.settings.log_format import log_format
+from dbhandler.settings.output import log_format
 from dbhandler.thread_failure import ThreadFailure
 
 logger = logging.getLogger(__name__)

@@ -14,20 +14,26 @@ logger = logging.getLogger(__name__)
 
 BURST, WINDOW = 50, 10.0
 """Refusals, and delays, told in full within so many seconds."""
+_REFUSED = "were refused"
 
 
 class OutcomeLog:
-    """Writes what became of requests; counts the refusals and delays of a window and tells the rest as a number."""
+    """Writes what became of requests; counts the refusals and delays of a window and tells the rest as a number.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock, self._began = clock, clock()
+    left_out is told how many refusals that were.
+    """
+
+    def __init__(self, clock: Callable[[], float], left_out: Callable[[int], None] = lambda _: None) -> None:
+        self._clock, self._began, self._left_out = clock, clock(), left_out
         self._counts = Counter[str]()
 
-    def write(self, origin: str, outcome: Outcome, milliseconds: float) -> None:
-        """Logs one outcome: what was asked, what happened, how long it took."""
+    def write(self, origin: str, outcome: Outcome, milliseconds: float) -> bool:
+        """Logs one outcome: what was asked, what happened, how long it took. False where it is only counted."""
         self.flush()
-        if outcome.status not in (Status.INVALID, Status.DENIED) or self._has_room("were refused"):
-            _log(origin, outcome, milliseconds)
+        if outcome.status in (Status.INVALID, Status.DENIED) and not self._has_room(_REFUSED):
+            return False
+        _log(origin, outcome, milliseconds)
+        return True
 
     def write_delay(self, origin: str, database: str, reason: str) -> None:
         """Logs that a request could not be carried out now, and waits."""
@@ -42,6 +48,8 @@ class OutcomeLog:
         for what, number in self._counts.items():
             if number > BURST:
                 logger.warning("%d more requests %s within %.0f s", number - BURST, what, WINDOW)
+                if what == _REFUSED:
+                    self._left_out(number - BURST)
         self._began, self._counts = self._clock(), Counter()
 
     def _has_room(self, what: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from dbhandler import log
 from dbhandler.agent.last_error import LastError
@@ -26,7 +26,7 @@ from dbhandler.spool import Spool
 
 logger = logging.getLogger(__name__)
 
-_CARRIED_OUT = frozenset({Query.CREATE, Query.ROTATE, Query.DROP})
+_CARRIED_OUT = frozenset({Query.CREATE, Query.ROTATE, Query.DROP, Query.GRANT, Query.REVOKE, Query.RENEW, Query.COPY})
 
 
 UNPROVED = Proofs()
@@ -64,6 +64,11 @@ class Queries:
             Query.ROTATE: lambda payload: self._answer(worker.rotate(payload)),
             Query.DROP: lambda payload: self._answer(worker.drop(payload)),
             Query.AUTHORITY: self._authority,
+            Query.GRANT: lambda payload: self._answer(worker.grant(payload)),
+            Query.REVOKE: lambda payload: self._answer(worker.revoke(payload)),
+            Query.RENEW: lambda payload: self._answer(worker.renew(payload)),
+            Query.ACCOUNTS: self._accounts,
+            Query.COPY: lambda payload: self._answer(worker.copy(payload)),
         }
 
     def answer(self, name: str, payload: bytes) -> bytes:
@@ -116,7 +121,11 @@ class Queries:
             raise InvalidRequest("list_db takes no payload")
         present = {str(name) for (name,) in self._server.execute(sql.databases())}
         names = [name for name in self._registry.names() if name in present]
-        return fitting_list(names)
+        return fitting("databases", names)
+
+    def _accounts(self, payload: bytes) -> bytes:
+        accounts = [list(account) for account in self._worker.accounts(payload)]
+        return fitting("accounts", accounts)
 
     def _status(self, payload: bytes) -> bytes:
         if payload.strip() and question_of(Query.STATUS, payload).nonce is None:
@@ -145,19 +154,19 @@ class Queries:
     def _answer(self, outcome: Outcome) -> bytes:
         return encode({
             "status": outcome.status, "database": outcome.database, **self._whereabouts(),
-            "user": outcome.user, "dump": outcome.dump, "reason": outcome.reason,
+            "user": outcome.user, "dump": outcome.dump, "ttl": outcome.ttl, "reason": outcome.reason,
         })  # fmt: skip
 
 
-def fitting_list(names: list[str]) -> bytes:
-    """The answer to list_db: the count of all names, and as many of them as fit."""
-    fields = {"status": Status.OK, "count": len(names), "databases": names}
-    room = MAX_BYTES - len(encode({**fields, "databases": []}))
-    fitting: list[str] = []
-    for name in names:
+def fitting(key: str, values: Sequence[object]) -> bytes:
+    """An answer with a list under a key: the count of all values, and as many of them as fit."""
+    fields = {"status": Status.OK, "count": len(values)}
+    room = MAX_BYTES - len(encode({**fields, key: []}))
+    shown: list[object] = []
+    for value in values:
         # Quotes, comma and space; what JSON escapes in a name is counted by encoding it.
-        room -= len(encode({"": name})) - len('{"": }\n') + len(", ")
+        room -= len(encode({"": value})) - len('{"": }\n') + len(", ")
         if room < 0:
             break
-        fitting.append(name)
-    return encode({**fields, "databases": fitting})
+        shown.append(value)
+    return encode({**fields, key: shown})

@@ -17,23 +17,20 @@ from dbhandler.agent.drain import SpoolDrain
 from dbhandler.agent.for_backup import ForBackup, end_once
 from dbhandler.agent.last_error import LastError
 from dbhandler.agent.loop import Agent
-from dbhandler.agent.observe import Observe, Sources, start
+from dbhandler.agent.observe import Sources, start
+from dbhandler.agent.operations import operations
 from dbhandler.agent.proofs import Proofs, proofs_of
 from dbhandler.agent.queries import Queries
 from dbhandler.agent.watch import ServerWatch
-from dbhandler.agent.worker import Worker
+from dbhandler.audit.trail import trail_of
 from dbhandler.engine.server import Server, agent_server
-from dbhandler.errors import DbHandlerError
 from dbhandler.group.store import GroupStore
 from dbhandler.group.watch import GroupWatch, group_watch
 from dbhandler.inventory import InState
 from dbhandler.provisioning.backup_account import BackupAccount
-from dbhandler.provisioning.drop_table import DropTable
 from dbhandler.provisioning.kept_key import KeptKey
-from dbhandler.provisioning.lane import Lane, drop_lane
-from dbhandler.provisioning.lifecycle import Lifecycle
+from dbhandler.provisioning.lane import drop_lane
 from dbhandler.provisioning.limits import keep_share
-from dbhandler.provisioning.provision import Provisioner
 from dbhandler.provisioning.registry import Registry
 from dbhandler.provisioning.sessions import Sessions
 from dbhandler.requests.box import Keys, restore
@@ -42,7 +39,6 @@ from dbhandler.serf.membership import Membership
 from dbhandler.serf.presence import SerfPresence
 from dbhandler.serf.tags import Role, Tag
 from dbhandler.settings.config import Config
-from dbhandler.settings.serf import SerfSettings
 from dbhandler.spool import FAILED, Spool
 from dbhandler.trust.safe import Safe
 from dbhandler.volume import tls
@@ -73,13 +69,17 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     membership = _membership(config, partial(_tags, config, watch, keys, identity, group), proofs)
     tls_files = (config.data_dir / tls.CERTIFICATE, config.data_dir / tls.KEY)
     observe = start(config.metrics, _sources(watch, spools, errors), tls_files)
-    lane = drop_lane(config, _node_id(config))
-    worker = _worker(config, server, keys, registry, lane, observe)
+    audit = trail_of(config)
+    node = _node_id(config)
+    lane = drop_lane(config, node, audit)
+    working = operations(config, server, keys, registry, lane, observe, audit, node)
     whereabouts = partial(_whereabouts, config, watch, membership)
-    queries = Queries(worker, server, watch, registry, spools[0], whereabouts, errors, observe=observe, proofs=proofs)
-    drains = [SpoolDrain(spool, worker) for spool in spools]
+    queries = Queries(
+        working.worker, server, watch, registry, spools[0], whereabouts, errors, observe=observe, proofs=proofs
+    )
+    drains = [SpoolDrain(spool, working.worker) for spool in spools]
     agent = Agent(drains, queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))
-    threads = {"membership": membership.run, "drops": lane.run}
+    threads = {"membership": membership.run, "drops": lane.run, **working.threads}
     if config.awaits_backup:
         threads["backup"] = partial(end_once, (config.state_dir / InState.RESTORED).exists, agent.stop)
     if proofs.certificate:
@@ -209,25 +209,6 @@ def advertised(config: Config) -> Mapping[str, str]:
     if config.group is None or config.advertise_host is None:
         return {}
     return {Tag.ADDRESS: join_address(config.advertise_host, config.advertise_port or 3306)}
-
-
-def _worker(config: Config, server: Server, keys: Keys, registry: Registry, lane: Lane, observe: Observe) -> Worker:
-    event_clock, drops = partial(_event_clock, config.serf), DropTable(server)
-    return Worker(
-        Provisioner(server, config.policy, config.engine, keys, registry, event_clock, config.group is not None),
-        Lifecycle(server, config.policy, keys, registry, drops, lane, event_clock),
-        observe=observe,
-        serves=server.serves,
-        check_free=drops.check_free,
-    )
-
-
-def _event_clock(settings: SerfSettings) -> int | None:
-    try:
-        with connect(settings) as serf:
-            return serf.event_clock()
-    except DbHandlerError:
-        return None
 
 
 def _whereabouts(config: Config, watch: ServerWatch, membership: Membership) -> Mapping[str, object]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from dbhandler.agent.audited import Audited
 from dbhandler.agent.backoff import Backoff
 from dbhandler.agent.observe import Observe, unobserved
 from dbhandler.agent.outcome_log import OutcomeLog
+from dbhandler.audit.record import Audit, unaudited
+from dbhandler.audit.under_way import UnderWay
 from dbhandler.errors import Busy, DbHandlerError, Unavailable
+from dbhandler.provisioning.copying import Copying
+from dbhandler.provisioning.granting import Granting
 from dbhandler.provisioning.lifecycle import Lifecycle
 from dbhandler.provisioning.provision import Outcome, Provisioner, refusal
 from dbhandler.requests import payload as request
@@ -25,20 +30,28 @@ class Worker:
 
     observe is told the same, but not of what is unavailable: an event then waits, a query is observed by `Queries`.
     serves says whether the server could work for others, when it cannot for one request: that request then raises
-    Busy, and is not tried again before its time. check_free raises Busy for a name that has to wait.
+    Busy, and is not tried again before its time. check_free raises Busy for a name that has to wait. audit is told
+    what has changed or was refused, under_way what is carried out at this moment.
     """
 
     def __init__(
         self,
         provisioner: Provisioner,
         lifecycle: Lifecycle,
+        granting: Granting,
+        copying: Copying,
         clock: Callable[[], float] = time.monotonic,
         observe: Observe = unobserved,
         serves: Callable[[], bool] = lambda: False,
         check_free: Callable[[str], None] = always_free,
+        audit: Audit = unaudited,
+        under_way: UnderWay | None = None,
     ) -> None:
-        self._provisioner, self._lifecycle, self._clock = provisioner, lifecycle, clock
-        self._log, self._observe, self._serves = OutcomeLog(clock), observe, serves
+        self._provisioner, self._lifecycle = provisioner, lifecycle
+        self._granting, self._copying = granting, copying
+        self._clock = clock
+        self._audited = Audited(audit, under_way or UnderWay())
+        self._log, self._observe, self._serves = OutcomeLog(clock, self._audited.left_out), observe, serves
         self._backoff, self._check_free = Backoff(clock), check_free
 
     def create(self, payload: bytes, origin: str) -> list[Outcome]:
@@ -73,6 +86,26 @@ class Worker:
         """Carries out a rotate_db payload. Raises Unavailable."""
         return self._on_one(Query.ROTATE, payload, self._lifecycle.rotate)
 
+    def grant(self, payload: bytes) -> Outcome:
+        """Carries out a grant_db payload. Raises Unavailable."""
+        return self._on_one(Query.GRANT, payload, self._granting.grant)
+
+    def revoke(self, payload: bytes) -> Outcome:
+        """Carries out a revoke_db payload. Raises Unavailable."""
+        return self._on_one(Query.REVOKE, payload, self._granting.revoke)
+
+    def renew(self, payload: bytes) -> Outcome:
+        """Carries out a renew_db payload. Raises Unavailable."""
+        return self._on_one(Query.RENEW, payload, self._granting.renew)
+
+    def copy(self, payload: bytes) -> Outcome:
+        """Carries out a copy_db payload. Raises Unavailable."""
+        return self._on_one(Query.COPY, payload, self._copying.copy)
+
+    def accounts(self, payload: bytes) -> list[tuple[str, str, int | None]]:
+        """The accounts of the database in an accounts_db payload, beside its owner's. Raises DbHandlerError."""
+        return self._granting.accounts(request.parse_one(payload))
+
     def drop(self, payload: bytes) -> Outcome:
         """Carries out a drop_db payload. Raises Unavailable."""
         return self._on_one(Query.DROP, payload, self._lifecycle.drop)
@@ -95,6 +128,10 @@ class Worker:
 
     def _logged(self, origin: str, operation: str, name: str, work: Callable[[], Outcome]) -> Outcome:
         self._backoff.check(name)
+        with self._audited.begun(origin, operation, name):
+            return self._worked(origin, operation, name, work)
+
+    def _worked(self, origin: str, operation: str, name: str, work: Callable[[], Outcome]) -> Outcome:
         began = self._clock()
         try:
             outcome = work()
@@ -103,6 +140,7 @@ class Worker:
             raise
         except Unavailable as error:
             seconds = self._clock() - began
+            self._audited.cut_short(name)
             if not self._serves():
                 raise
             raise self._backoff.failed(name, str(error), seconds) from error
@@ -113,6 +151,7 @@ class Worker:
 
     def _told(self, origin: str, operation: str, outcome: Outcome, began: float) -> Outcome:
         seconds = self._clock() - began
-        self._log.write(origin, outcome, seconds * 1000)
+        if self._log.write(origin, outcome, seconds * 1000):
+            self._audited.told(origin, operation, outcome)
         self._observe(operation, outcome.status, seconds)
         return outcome

@@ -33,7 +33,7 @@ _ACCOUNTS = {
     "mariadb": ("global_priv", "roles_mapping", *_GRANTS),
     "mysql": ("user", "role_edges", "global_grants", *_GRANTS),
 }
-_KEPT = ("dbhandler_registry", "dbhandler_kept")
+_KEPT = ("dbhandler_registry", "dbhandler_kept", "dbhandler_accounts")
 
 
 @contextmanager

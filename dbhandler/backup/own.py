@@ -155,7 +155,7 @@ def _owned(reader: Executes, user: str, database: str) -> _Owned:
     """What the account has here: this database alone. Raises Denied."""
     names = Names(reader)
     name, pattern = names.folded(database), names.pattern(database)
-    if not _has_alone(reader, user, names, pattern):
+    if not _has_alone(reader, user, names, pattern) or _owner(reader, name) not in (None, user):
         raise _not_his(user, database)
     return _Owned(name, pattern, _claim(reader, name, user))
 
@@ -168,10 +168,20 @@ def _has_alone(reader: Executes, user: str, names: Names, pattern: str) -> bool:
 
 def _claim(reader: Executes, name: str, user: str) -> object:
     """When the account has claimed the name; None where nobody knows."""
+    owner, claimed = _claimed(reader, name)
+    return claimed if owner == user else None
+
+
+def _owner(reader: Executes, name: str) -> object:
+    """Whose claim the name is; None where nobody knows. Another account that has it was given that by its owner."""
+    return _claimed(reader, name)[0]
+
+
+def _claimed(reader: Executes, name: str) -> tuple[object, object]:
     if reader.execute(registry_sql.columns()):
         for _, owner, _, claimed, _ in reader.execute(registry_sql.entry(name)):
-            return claimed if owner == user else None
-    return None
+            return owner, claimed
+    return None, None
 
 
 def _is_empty(reader: Executes, database: str) -> bool:

@@ -35,7 +35,7 @@ from dbhandler.serf.proof import Believer, Prover
 from dbhandler.serf.tags import Role, Tag
 from dbhandler.settings.backup import SCRATCH, SOURCES, BackupSettings, backup_settings
 from dbhandler.settings.environment import hand_over_secrets, prepared, secrets_of, without_secrets
-from dbhandler.settings.log_format import log_format
+from dbhandler.settings.output import log_format
 from dbhandler.thread_failure import ThreadFailure
 from dbhandler.trust.backup import RESTORER, USER, account_password, repository_password, restorer_password
 from dbhandler.trust.pool import Pool

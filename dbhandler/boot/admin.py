@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import TextIO
 
 from dbhandler import files, log, passwords
+from dbhandler.audit.record import Audit, Entry, unaudited
+from dbhandler.audit.trail import trail_of
 from dbhandler.boot import run_secrets
 from dbhandler.engine import sql
 from dbhandler.engine.server import Server, agent_server
 from dbhandler.errors import DbHandlerError
 from dbhandler.inventory import InRun, InState
 from dbhandler.settings.config import Config
-from dbhandler.settings.log_format import log_format
 from dbhandler.settings.names import SPENT_SECRETS
+from dbhandler.settings.output import log_format
 from dbhandler.volume import template
 
 logger = logging.getLogger(__name__)
@@ -54,11 +56,21 @@ _ROOT_ELSEWHERE = "MySQL user 'root' logs in as the owner of this data directory
 class AdminAccount:
     """The admin account `user` on `server`; `pending` is the file that survives a kill half-way.
 
-    given is the owner's password, or None to have one generated and printed on `out`.
+    given is the owner's password, or None to have one generated and printed on `out`. audit is told of one that was
+    made.
     """
 
-    def __init__(self, server: Server, engine: str, user: str, given: str | None, pending: Path, out: TextIO) -> None:
-        self._server, self._engine, self._user = server, engine, user
+    def __init__(
+        self,
+        server: Server,
+        engine: str,
+        user: str,
+        given: str | None,
+        pending: Path,
+        out: TextIO,
+        audit: Audit = unaudited,
+    ) -> None:
+        self._server, self._engine, self._user, self._audit = server, engine, user, audit
         self._given, self._pending, self._out = given, pending, out
 
     def ensure(self) -> None:
@@ -73,6 +85,8 @@ class AdminAccount:
             at_home = self._server.execute(sql.proved_by_socket("root", self._engine))
             root = _ROOT_AT_HOME if at_home else _ROOT_ELSEWHERE
             self._say(_BANNER.format(rule=_RULE, user=self._user, password=generated, root=root))
+        # Killed before the next line, the next start tells it again.
+        self._audit(Entry("create_admin", "created", account=self._user, origin="start"))
         files.remove(self._pending)
 
     def _create(self, pending: str | None) -> str:
@@ -149,5 +163,6 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
 
 def _ensure_admin(config: Config, server: Server) -> None:
     pending, out = pending_file(config), container_log()
-    AdminAccount(server, config.engine, config.admin_user, config.admin_password, pending, out).ensure()
+    user, password = config.admin_user, config.admin_password
+    AdminAccount(server, config.engine, user, password, pending, out, trail_of(config)).ensure()
     logger.info("the admin account is ready")

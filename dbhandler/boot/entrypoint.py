@@ -22,13 +22,14 @@ from dbhandler.errors import DbHandlerError
 from dbhandler.inventory import InRun
 from dbhandler.settings.config import ENGINES, Config, engine
 from dbhandler.settings.environment import hand_over_secrets, is_secret, prepared, without_secrets
-from dbhandler.settings.log_format import log_format
 from dbhandler.settings.names import SECRETS, SPENT_SECRETS
+from dbhandler.settings.output import log_format
 from dbhandler.settings.setting import read_setting
 from dbhandler.volume import mounts
 from dbhandler.volume.prepare import Volume
 
 if TYPE_CHECKING:
+    from dbhandler.audit.place import Place
     from dbhandler.group.volume import GroupVolume
 
 logger = logging.getLogger(__name__)
@@ -177,7 +178,10 @@ def _prepare_folders(config: Config, spool: str) -> None:
     disposable = [config.run_dir, config.socket.parent]
     for folder in (*volumes, *disposable):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    trail = _place_of_trail(config)
     if config.os_user and os.geteuid() == 0:
+        if trail:
+            trail.give(os_user.find(config.os_user))
         _become(config.os_user, volumes + disposable)
     for folder in (*volumes, *disposable):
         # The image leaves them open for `docker run --user`; whoever owns them now needs nobody else in there, but
@@ -185,7 +189,18 @@ def _prepare_folders(config: Config, spool: str) -> None:
         if folder.stat().st_uid == os.geteuid():
             folder.chmod(0o755 if folder == config.socket.parent != config.run_dir else 0o700)
     places.check((*volumes, *disposable, Path("/tmp")))  # noqa: S108
+    if trail:
+        trail.prepare()
     Path(spool).mkdir(mode=0o700, exist_ok=True)
+
+
+def _place_of_trail(config: Config) -> Place | None:
+    if config.audit is None or config.audit.path is None:
+        return None
+    # Only here: most servers keep no trail.
+    from dbhandler.audit.place import Place
+
+    return Place(config.audit.path, config.data_dir, config.state_dir)
 
 
 def _warn_of_lost_state(folder: Path) -> None:
@@ -200,22 +215,12 @@ def _warn_of_lost_state(folder: Path) -> None:
 def _become(user: str, folders: Sequence[Path]) -> None:
     entry = os_user.find(user)
     for folder in folders:
-        _give(folder, entry.pw_uid, entry.pw_gid)
+        os_user.give(folder, entry)
     for descriptor in (1, 2):
         # Programs open the log anew through /dev/fd, which needs the right to the pipe behind it.
         with suppress(OSError):
             os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
     os_user.become(entry)
-
-
-def _give(folder: Path, uid: int, gid: int) -> None:
-    if folder.stat().st_uid == uid:
-        return
-    # Bottom up: the folder itself changes hands last, so that a kill in between is noticed and made good.
-    for parent, names, others in os.walk(folder, topdown=False):
-        for name in (*names, *others):
-            os.chown(Path(parent, name), uid, gid, follow_symlinks=False)
-    os.chown(folder, uid, gid)
 
 
 def _named_user(name: str, run_dir: Path) -> dict[str, str]:

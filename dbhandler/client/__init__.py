@@ -4,6 +4,24 @@ Needs neither a server nor its driver. Uses serf, requests and below. The names 
 else may change.
 """
 
-from dbhandler.client.asking import request_database
+from __future__ import annotations
 
-__all__ = ["request_database"]
+from typing import TYPE_CHECKING
+
+from dbhandler.client.asking import request_database, rotate_password
+
+if TYPE_CHECKING:
+    from dbhandler.client.accounts import Account, list_accounts, renew, request_account, revoke_account
+
+__all__ = [
+    "Account", "list_accounts", "renew", "request_account", "request_database", "revoke_account", "rotate_password",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """What only a few applications need is loaded when it is used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dbhandler.client import accounts
+
+    return getattr(accounts, name)

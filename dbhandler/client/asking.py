@@ -9,36 +9,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from dbhandler import passwords
-from dbhandler.client.authority import AuthorityFile, ask_authority
+from dbhandler.client.asker import Asker, Done, Progress
+from dbhandler.client.authority import AuthorityFile
 from dbhandler.client.connection import Connection
-from dbhandler.client.discovery import ANSWER_TIMEOUT, find_server, hosts_of
 from dbhandler.client.dropped import Dropped, dropped
-from dbhandler.client.one_server import MADE, ask_server
-from dbhandler.client.state import State, StateFile
+from dbhandler.client.one_server import Box
+from dbhandler.client.rotation import begun, begun_if_older, ended
+from dbhandler.client.state import State, StateFile, chosen
 from dbhandler.client.successor import accept
-from dbhandler.errors import InvalidRequest, NoAnswer, Unavailable
-from dbhandler.log import shown
-from dbhandler.requests.answer_record import Answer
 from dbhandler.requests.payload import check_name
 from dbhandler.requests.vocabulary import Query
 from dbhandler.serf.access import addresses, auth_key, connect_first
-from dbhandler.serf.members import Member
 from dbhandler.serf.rpc import Serf
 from dbhandler.serf.tags import Tag
 from dbhandler.settings.pool import trusted_pools
 
 TIMEOUT = 300.0
 """Seconds to wait for a server."""
-PAUSE = 0.5
-"""Seconds between two tries."""
+KEEP_OLD = 600
+"""Seconds for which a former password stays valid beside the new one: long enough for whoever knows no other yet."""
 
 CA_SUFFIX = ".ca.pem"
-
-Progress = Callable[[str], None]
 
 
 def silent(_text: str) -> None:
@@ -57,6 +51,7 @@ def request_database(
     collation: str | None = None,
     accept_server: str | None = None,
     ca_file: str | os.PathLike[str] | None = None,
+    ttl: int | None = None,
     progress: Progress = silent,
 ) -> Connection:
     """Asks for the database `name` and an account for it; returns how to connect.
@@ -64,16 +59,17 @@ def request_database(
     user is the account's name (default: the database's). state_file keeps the password that is chosen here, so that
     the next call gets the same database, and a cluster's nodes as they are then; without it a second call is denied.
     ca_file gets the certificate by which the server's is verified (default: beside state_file, with the ending
-    .ca.pem). accept_server names one to trust that has the data of state_file's server, not its key. rpc_addr is the
-    Serf agent's `host:port`, or several, with commas, of which the first that answers is asked (default: SERF_RPC_ADDR,
+    .ca.pem). accept_server names one to trust that has the data of state_file's server, not its key. ttl is after how
+    many seconds a database ends that is made by this call, unless it is renewed (accounts.renew). rpc_addr is the Serf
+    agent's `host:port`, or several, with commas, of which the first that answers is asked (default: SERF_RPC_ADDR,
     else the local agent, else the linked one), rpc_auth its key (default: SERF_RPC_AUTH, or what stands in the file
     SERF_RPC_AUTH_FILE). Waits at most `timeout` seconds for a server, telling `progress` what for.
 
     Raises InvalidRequest, ConfigError, Denied, TryLater (servers are there, but none can give the answer yet) or
     Unavailable.
     """
-    client = _client(rpc_addr, rpc_auth, state_file, timeout, progress, ca_file)
-    return client.create(check_name(name), user, {"charset": charset, "collation": collation}, accept_server)
+    client = client_for(rpc_addr, rpc_auth, state_file, timeout, progress, ca_file)
+    return client.create(check_name(name), user, {"charset": charset, "collation": collation}, accept_server, ttl)
 
 
 def rotate_password(
@@ -83,10 +79,12 @@ def rotate_password(
     rpc_auth: str | None = None,
     timeout: float = TIMEOUT,
     ca_file: str | os.PathLike[str] | None = None,
+    keep_old: int = KEEP_OLD,
     progress: Progress = silent,
 ) -> Connection:
-    """Gives the account of a state file a new password; its open connections live on. Raises as request_database."""
-    return _client(rpc_addr, rpc_auth, state_file, timeout, progress, ca_file).rotate()
+    """Gives the account of a state file a new password; its open connections live on. The former one is valid for
+    keep_old seconds more; 0 is for one that others know. Raises as request_database."""
+    return client_for(rpc_addr, rpc_auth, state_file, timeout, progress, ca_file).rotate(keep_old)
 
 
 def drop_database(
@@ -99,10 +97,10 @@ def drop_database(
 ) -> Dropped:
     """Drops the database and account of a state file, and the file; tells where the dump is. Raises as
     request_database."""
-    return _client(rpc_addr, rpc_auth, state_file, timeout, progress).drop()
+    return client_for(rpc_addr, rpc_auth, state_file, timeout, progress).drop()
 
 
-def _client(
+def client_for(
     rpc_addr: str | None,
     rpc_auth: str | None,
     state_file: str | os.PathLike[str] | None,
@@ -110,6 +108,7 @@ def _client(
     progress: Progress,
     ca_file: str | os.PathLike[str] | None = None,
 ) -> Client:
+    """The client that these parameters of request_database mean. Raises ConfigError."""
     agents = addresses(rpc_addr, os.environ)
     state = StateFile(Path(state_file) if state_file is not None else None)
     key = rpc_auth if rpc_auth is not None else auth_key(os.environ)
@@ -120,21 +119,10 @@ def _client(
     return Client(lambda: connect_first(agents, key), state, timeout, progress, pools=pools, authority=authority)
 
 
-@dataclass(frozen=True)
-class Done:
-    """A decisive answer with the server that gave it, `host:port` of the other nodes where that is a Galera cluster,
-    and the certificate (PEM) of who signs the server's."""
-
-    answer: Answer
-    server: Member
-    others: tuple[str, ...]
-    root: str | None
-
-
 class Client:
-    """Asks, and asks again until `timeout` seconds have passed. connect opens a Serf RPC connection; pools are those
-    whose servers are believed: without one the first that is met, from then on; authority keeps who signs the server's
-    certificate."""
+    """The account of a state file, from the request for its database to its end. connect opens a Serf RPC connection;
+    pools are those whose servers are believed: without one the first that is met, from then on; authority keeps who
+    signs the server's certificate; now gives seconds since 1970."""
 
     def __init__(
         self,
@@ -146,36 +134,49 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         pools: Sequence[str] = (),
         authority: AuthorityFile = AuthorityFile(None),  # noqa: B008 - nothing in it changes
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._pools, self._authority = tuple(pools), authority
-        self._connect, self._file, self._progress = connect, state_file, progress
-        self._clock, self._sleep, self._deadline = clock, sleep, clock() + timeout
+        self.asker = Asker(connect, timeout, progress, clock, sleep, pools, authority)
+        self._connect, self._file, self._pools, self._authority = connect, state_file, tuple(pools), authority
+        self._now = now
 
     def create(
-        self, name: str, user: str | None, options: Mapping[str, str | None], trusted: str | None = None
+        self,
+        name: str,
+        user: str | None,
+        options: Mapping[str, str | None],
+        trusted: str | None = None,
+        ttl: int | None = None,
     ) -> Connection:
-        """The database with its account: that of the state file, whose server may be `trusted` from now on."""
+        """The database with its account: that of the state file, whose server may be `trusted` from now on. One that is
+        made now ends after ttl seconds, where that is given."""
         if trusted is not None:
             with self._connect() as serf:
                 accept(serf, self._file, name, trusted, self._pools)
         state = self._file.load()
         if state is None:
             # Saved before anybody is asked: a kill after the answer must not lose the password.
-            state = self._file.save_first(State(name, user or name, passwords.generate()))
-        if state.database != name or (user and state.user != user):
-            raise InvalidRequest(f"the state file is for {shown(state.database)} as {shown(state.user)}")
+            state = self._file.save_first(chosen(name, user or name, self._now))
+        state.check_is_for(name, user)
         if state.next_password is not None:
-            return self.rotate()
-        return self._keep(state, self._ask(Query.CREATE, state, options))
+            return self._changed(state, KEEP_OLD)
+        return self.keep(state, self._ask(Query.CREATE, state, lambda _: {"ttl": ttl}, options))
 
-    def rotate(self) -> Connection:
-        """A new password for the account of the state file."""
+    def rotate(self, keep_old: int = KEEP_OLD) -> Connection:
+        """A new password for the account of the state file, beside which the former one is valid for keep_old seconds.
+        A change that was begun is ended first."""
         state = self._file.known()
-        if state.next_password is None:
-            state = replace(state, next_password=passwords.generate())
-            self._file.save(state)
-        made = self._ask(Query.ROTATE, state)
-        return self._keep(replace(state, password=str(state.next_password), next_password=None), made)
+        if state.next_password is not None:
+            connection = self._changed(state, keep_old)
+            # For how long that one has left the former password nobody knows: to be rid of it takes another one.
+            if keep_old:
+                return connection
+        return self._changed(self._file.update(begun, state), keep_old)
+
+    def rotate_if_older(self, age: float, keep_old: int = KEEP_OLD) -> Connection | None:
+        """The same where the present password is older than so many seconds, else None."""
+        state = self._file.update(lambda saved: begun_if_older(saved, age, self._now()), self._file.known())
+        return self._changed(state, keep_old) if state.next_password is not None else None
 
     def drop(self) -> Dropped:
         """Drops the database and forgets it."""
@@ -185,50 +186,34 @@ class Client:
         self._file.remove()
         return dropped(state.database, done.server.name, done.answer.dump)
 
-    def _keep(self, state: State, made: Done) -> Connection:
+    def keep(self, account: State, made: Done, change: Callable[[State], State] = lambda saved: saved) -> Connection:
+        """Notes in the state file of an account who has it, and the change; returns how to connect."""
         answer, server = made.answer, made.server
         if made.root:
             self._authority.save(made.root)
-        # Last: what it says is known by now.
-        pool, authority = answer.pool or state.pool, answer.authority or state.authority
-        self._file.save(replace(state, key=server.key, cluster=server.group, pool=pool, authority=authority))
-        assert answer.host and answer.port  # noqa: S101 - _judged has looked
+        pool, authority = answer.pool or made.state.pool, answer.authority or made.state.authority
+        # Last: what it says is known by now. The password is what stands there: another process may have changed it.
+        saved = self._file.update(
+            lambda saved: replace(
+                change(saved), key=server.key, cluster=server.group, pool=pool, authority=authority
+            ), account,
+        )  # fmt: skip
+        assert answer.host and answer.port  # noqa: S101 - one_server has looked
         return Connection(
-            state.database, answer.host, answer.port, state.user, state.password, made.others,
+            saved.database, answer.host, answer.port, saved.user, saved.password, made.others,
             engine="mysql" if server.tags.get(Tag.ENGINE) == "mysql" else "mariadb", ca=made.root,
-            ca_file=str(self._authority.path) if made.root and self._authority.path else None,
+            ca_file=str(self._authority.path) if made.root and self._authority.path else None, ends_in=answer.ttl,
         )  # fmt: skip
 
-    def _root(self, serf: Serf, server: Member, answer: Answer, state: State, pools: Sequence[str]) -> str | None:
-        """Who signs the server's certificate; None for a server that does not say it."""
-        if answer.authority is None or answer.status not in MADE:
-            return None
-        kept = self._authority.load() if answer.authority == state.authority else None
-        return kept or ask_authority(serf, server, pools or [str(answer.pool)], ANSWER_TIMEOUT)
+    def _changed(self, state: State, keep_old: int) -> Connection:
+        """Ends the change of the password that was begun, be it by another process."""
+        # Where that has ended it meanwhile, the new password is the present one, and the server changes nothing.
+        box = lambda state: {"new_password": state.next_password or state.password, "keep_old": keep_old}  # noqa: E731
+        made = self._ask(Query.ROTATE, state, box)
+        return self.keep(state, made, lambda saved: ended(saved, made.state.next_password, self._now()))
 
-    def _ask(self, query: str, state: State, options: Mapping[str, str | None] | None = None) -> Done:
-        """Tries until there is a decisive answer."""
-        silent: set[str] = set()
-        while True:
-            try:
-                with self._connect() as serf:
-                    pools = self._believed(state)
-                    met = not self._pools
-                    server = find_server(serf, state.database, state.key, state.cluster, silent, pools, met)
-                    answer = ask_server(serf, server, query, state, options or {}, pools)
-                    root = self._root(serf, server, answer, state, pools)
-                    # Whom it has just met counts for the nodes beside it, too.
-                    known = pools or ([answer.pool] if answer.pool else [])
-                    return Done(answer, server, hosts_of(serf, server, known), root)
-            except Unavailable as error:
-                if self._clock() + PAUSE >= self._deadline:
-                    raise
-                self._progress(str(error))
-                # Another node is the next to be asked; who has been silent before may be back by now.
-                silent = set(error.nodes) if isinstance(error, NoAnswer) else set()
-            self._sleep(PAUSE)
-            state = self._file.load() or state  # which may name another server to trust by now
-
-    def _believed(self, state: State) -> Sequence[str]:
-        # What the owner says now counts more than what was met once.
-        return self._pools or ([state.pool] if state.pool else [])
+    def _ask(
+        self, query: Query, state: State, box: Box | None = None, options: Mapping[str, str | None] | None = None
+    ) -> Done:
+        # The file may name another server to trust by now.
+        return self.asker.ask(query, lambda: self._file.load() or state, box, options)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from dbhandler.client.discovery import ANSWER_TIMEOUT
+from dbhandler.client.one_server import MOST_BYTES
 from dbhandler.client.verified import hints, payload_of, verified
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
 from dbhandler.log import shown
@@ -19,8 +20,6 @@ from dbhandler.serf.rpc import Serf
 
 PAUSE = 1.0
 """Seconds between two questions."""
-MOST_BYTES = 900
-"""Of a payload and the name of the member that it is for: what Serf carries in a query."""
 
 
 class Backups:

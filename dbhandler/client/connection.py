@@ -24,8 +24,9 @@ class Connection:
 
     others are `host:port` of the other nodes where the server is a Galera cluster: each of them is as good. engine is
     `mariadb` or `mysql`. ca is the certificate, in PEM, by which the server's is verified, ca_file the file that holds
-    it; None where the server has none of a pool. Raises DbHandlerError for a host or port that is none: a server says
-    them, and they go into option files, URLs and command lines.
+    it; None where the server has none of a pool. ends_in is after how many seconds the account ends, or its database,
+    unless that is renewed; None where it has no end. Raises DbHandlerError for a host or port that is none: a server
+    says them, and they go into option files, URLs and command lines.
     """
 
     database: str
@@ -37,6 +38,7 @@ class Connection:
     engine: str = "mariadb"
     ca: str | None = field(default=None, repr=False)
     ca_file: str | None = None
+    ends_in: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not _HOST.fullmatch(self.host):
@@ -121,7 +123,8 @@ def as_json(connection: Connection, _variables: Mapping[str, str]) -> str:
     """One line of JSON."""
     values = {key: getattr(connection, key) for key in ("database", "host", "port", "user", "password", "engine")}
     more = {"hosts": connection.hosts, "dsn": connection.dsn, "ssl_ca": connection.ca_file}
-    return json.dumps(values | more, ensure_ascii=False) + "\n"
+    end = {} if connection.ends_in is None else {"ends_in": connection.ends_in}
+    return json.dumps(values | more | end, ensure_ascii=False) + "\n"
 
 
 def as_dsn(connection: Connection, _variables: Mapping[str, str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from dbhandler.client.discovery import ANSWER_TIMEOUT
 from dbhandler.client.state import State
@@ -20,6 +21,22 @@ from dbhandler.serf.proof import shows_proof
 from dbhandler.serf.rpc import Serf
 
 MADE = (Status.CREATED, Status.EXISTS, Status.ROTATED)
+"""Answers that say where the server is."""
+MOST_BYTES = 900
+"""Of a payload and the name of the member that it is for: what Serf carries in a query."""
+
+Box = Callable[[State], Mapping[str, Any]]
+"""What a sealed box holds beside whose database it is about: the fields of Credentials, from the state that asks."""
+
+_SUCCESSES: Mapping[str, tuple[Status, ...]] = {
+    Query.CREATE: (Status.CREATED, Status.EXISTS),
+    Query.ROTATE: (Status.ROTATED,),
+    Query.DROP: (Status.DROPPED,),
+    Query.GRANT: (Status.CREATED, Status.EXISTS),
+    Query.REVOKE: (Status.REVOKED, Status.ABSENT),
+    Query.RENEW: (Status.RENEWED,),
+    Query.ACCOUNTS: (Status.OK,),
+}
 
 
 def ask_server(
@@ -29,19 +46,21 @@ def ask_server(
     state: State,
     options: Mapping[str, str | None],
     pools: Sequence[str] = (),
+    box: Box | None = None,
 ) -> Answer:
     """Sends one request to one server and returns its answer when that is a success. A server that knows of proofs has
-    to prove it: by one of the pools, or by that which it names itself where none is given.
+    to prove it: by one of the pools, or by that which it names itself where none is given. Each call seals a box anew:
+    of what changes something a server opens none twice.
 
     Raises InvalidRequest, Denied or TryLater as the server says; what is no answer counts for none.
     """
     if server.key is None:
         raise NoAnswer(f"the server {shown(server.name)} shows no key", frozenset({server.name}))
     reply = new_nonce() if pools or shows_proof(server) else None
-    request = {"database": state.database, "sealed": seal(server.key, _credentials(query, state, reply))}
+    request = {"database": state.database, "sealed": seal(server.key, _credentials(query, state, reply, box))}
     request |= {key: value for key, value in options.items() if value is not None}
     request |= hints(pools) if reply else {}
-    payload = payload_of(request)
+    payload = _checked(payload_of(request), query, server)
     question, complaint = question_of(query, payload), "has not answered"
     for node, line in serf.query(query, payload, ANSWER_TIMEOUT, nodes=[server.name]):
         if node != server.name:
@@ -51,7 +70,7 @@ def ask_server(
         except ValueError as error:
             complaint = f"has given a wrong answer: {error}"
             continue
-        return _judged(server, answer)
+        return _judged(query, server, answer)
     raise NoAnswer(f"the server {shown(server.name)} {complaint}", frozenset({server.name}))
 
 
@@ -60,23 +79,28 @@ def _unsigned(line: bytes) -> Answer:
     return replace(parse(line), pool=None, authority=None)
 
 
-def _credentials(query: str, state: State, reply: str | None) -> Credentials:
-    own = Credentials(state.database, state.user, state.password, reply=reply)
-    if query == Query.CREATE:
-        return own
-    expires = int(time.time()) + LIFETIME
-    return replace(own, operation=query, new_password=state.next_password, expires=expires)
+def _credentials(query: str, state: State, reply: str | None, box: Box | None) -> Credentials:
+    more = box(state) if box else {}
+    own = Credentials(state.database, state.user, state.password, reply=reply, **more)
+    return own if query == Query.CREATE else replace(own, operation=query, expires=int(time.time()) + LIFETIME)
 
 
-def _judged(server: Member, answer: Answer) -> Answer:
+def _checked(payload: bytes, query: str, server: Member) -> bytes:
+    """The payload, where Serf carries it. A request for a database is left to Serf, which takes a little more."""
+    if query != Query.CREATE and len(payload) + len(server.name.encode()) > MOST_BYTES:
+        raise InvalidRequest("names and passwords are too long together: Serf carries no such query")
+    return payload
+
+
+def _judged(query: str, server: Member, answer: Answer) -> Answer:
     status, reason = answer.status, answer.reason or "it gave no reason"
     kinds: Mapping[str, type[DbHandlerError]] = {
         Status.DENIED: Denied,
         Status.INVALID: InvalidRequest,
     }
-    if status == Status.DROPPED or (status in MADE and answer.host and answer.port):
+    if status in _SUCCESSES[query] and (status not in MADE or (answer.host and answer.port)):
         return answer
-    if status in MADE:
+    if status in _SUCCESSES[query]:
         raise NoAnswer(f"the server {shown(server.name)} does not say where it is", frozenset({server.name}))
     if status == Status.UNAVAILABLE:
         raise NoAnswer(f"the server {shown(server.name)} says unavailable: {reason}", frozenset({server.name}))

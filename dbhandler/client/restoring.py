@@ -12,12 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from dbhandler import passwords
-from dbhandler.client.asking import CA_SUFFIX, TIMEOUT, Client, Progress, silent
+from dbhandler.client.asker import Progress
+from dbhandler.client.asking import CA_SUFFIX, TIMEOUT, Client, silent
 from dbhandler.client.authority import AuthorityFile
 from dbhandler.client.backups import Backups
 from dbhandler.client.connection import Connection
-from dbhandler.client.state import State, StateFile
+from dbhandler.client.state import State, StateFile, chosen
 from dbhandler.errors import InvalidRequest, Unavailable
 from dbhandler.log import shown
 from dbhandler.requests.payload import check_name
@@ -90,7 +90,7 @@ def _begun(own: State, target: str, user: str | None, file: StateFile) -> State:
     """The account of the new database, at the server that has the other one. Raises InvalidRequest."""
     if target == own.database:
         raise InvalidRequest(f"{shown(target)} is restored beside the present one: under another name")
-    begun = State(target, user or target, passwords.generate(), key=own.key, cluster=own.cluster, pool=own.pool)
+    begun = chosen(target, user or target, key=own.key, cluster=own.cluster, pool=own.pool)
     account = file.save_first(begun)
     if account.database != target:
         raise InvalidRequest(f"the state file of what is restored is for {shown(account.database)}")

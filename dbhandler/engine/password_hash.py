@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import itertools
 import re
+from dataclasses import dataclass
 
 from dbhandler import passwords
 from dbhandler.errors import InvalidRequest
@@ -29,6 +30,18 @@ _ORDER = (
 """In which order SHA-crypt writes the bytes of a digest, three of them as four characters; the last two follow."""
 
 
+@dataclass(frozen=True)
+class Way:
+    """One way to log in: the plugin, what it keeps of the password, and whether the account lets nobody in now."""
+
+    plugin: str
+    stored: str
+    locked: bool
+
+    def __repr__(self) -> str:
+        return f"Way({self.plugin!r})"
+
+
 def stored(password: str, engine: str) -> str:
     """The hash of mysql_native_password or caching_sha2_password (with a new salt each time): what these plugins keep
     of a password, and in the engines' words nothing for no password. Raises InvalidRequest where the engine would take
@@ -42,18 +55,16 @@ def stored(password: str, engine: str) -> str:
     return sha2_hash(password, passwords.generate(SALT_LENGTH))
 
 
-def matches(password: str, plugin: str, stored: str, locked: str) -> bool | None:
-    """Does an account's password fit what the server keeps of it? None where only the server could tell.
-
-    locked is "Y" for an account that lets nobody in.
-    """
+def matches(password: str, way: Way) -> bool | None:
+    """Does an account's password fit what the server keeps of it? None where only the server could tell."""
+    plugin, stored = way.plugin, way.stored
     if plugin == "mysql_native_password" and _NATIVE.fullmatch(stored):
         own = native_hash(password)
     elif plugin == "caching_sha2_password" and (parts := _SHA2.fullmatch(stored)):
         own = sha2_hash(password, parts[2], int(parts[1], 16) * 1000)
     else:
         return None
-    return hmac.compare_digest(own.encode(), stored.encode()) and locked == "N"
+    return hmac.compare_digest(own.encode(), stored.encode()) and not way.locked
 
 
 def native_hash(password: str) -> str:

@@ -56,7 +56,8 @@ class Server:
 
     user and password are the account's; without a password the socket itself proves who asks. refusal_passes says
     that being refused is then a fault of the server that passes, not an answer. patience is the number of seconds for
-    which a connection is asked for again at once where all are taken. engine is what it stores passwords as.
+    which a connection is asked for again at once where all are taken. engine is what it stores passwords as, database
+    the one that is chosen first. encrypted: by TLS, which an account may need even here.
     """
 
     def __init__(
@@ -68,8 +69,10 @@ class Server:
         refusal_passes: bool = False,
         patience: float = 0.0,
         engine: str = "mariadb",
+        database: str | None = None,
+        encrypted: bool = False,
     ) -> None:
-        self.engine = engine
+        self.engine, self._database, self._encrypted = engine, database, encrypted
         self._socket, self._user, self._password = socket, user, password
         self._timeout, self._patience, self._patient_again = timeout, patience, 0.0
         self._passing = _AWAY | ACCESS_DENIED if refusal_passes else _AWAY
@@ -91,6 +94,11 @@ class Server:
             with connection.cursor() as cursor:
                 cursor.execute(statement.text, statement.values)
                 return list(cursor.fetchall())
+
+    def load(self, text: bytes) -> None:
+        """Runs one statement of a dump, as it is. Raises as `execute` does."""
+        with _translated(True, self._passing, self.close):
+            self._open().query(text)
 
     def table(self, statement: Statement) -> list[dict[str, object]]:
         """As `execute`, each row by the names of its columns."""
@@ -118,10 +126,18 @@ class Server:
         Told from the hash that the server keeps, over the connection that is open: another may not be to be had, for
         this account or for all. Only what is no plain password is tried.
         """
-        rows = self.execute(sql.stored_password(user, self._is_mariadb()))
-        if len(rows) == 1 and (known := password_hash.matches(password, *map(str, rows[0]))) is not None:
-            return known
+        found = [password_hash.matches(password, way) for way in self.ways(user)]
+        if found and None not in found:
+            return any(found)
         return self._lets_in(user, password)
+
+    def ways(self, user: str) -> list[password_hash.Way]:
+        """How an account of requests logs in, the newest way first; none where there is no such account."""
+        # Only here: the health check proves nobody.
+        from dbhandler.engine.stored_ways import ways_of
+
+        rows = self.execute(sql.stored_password(user, self._is_mariadb()))
+        return ways_of(rows[0]) if rows else []
 
     def _lets_in(self, user: str, password: str) -> bool:
         with Server(self._socket, user, password, self._timeout) as visitor:
@@ -195,6 +211,9 @@ class Server:
             read_timeout=self._timeout,
             write_timeout=self._timeout,
             init_command=SESSION,
+            database=self._database,
+            # The socket says who serves: nobody else's certificate is to be feared.
+            ssl={"check_hostname": False, "verify_mode": "none"} if self._encrypted else None,
         )
 
 

@@ -12,6 +12,9 @@ _BY_HASH = {"mariadb": "IDENTIFIED BY PASSWORD %s", "mysql": "IDENTIFIED WITH ca
 """No statement carries a password itself: password_hash.py says why."""
 
 
+SYSTEM_SCHEMAS = "('mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo')"
+"""The server's own databases."""
+
 _SERVES = "EXISTS (SELECT 1 FROM mysql.user)"
 """Always true, and an error (1047) on a cluster's node without a quorum, which would answer from old memory else."""
 
@@ -95,6 +98,24 @@ def change_password_by_hash(user: str, hashed: str, host: str, engine: str) -> S
     return Statement(f"ALTER USER %s@%s {_BY_HASH[engine]}", (user, host, hashed), secret=True)
 
 
+def add_password(user: str, password: str, engine: str, present: str) -> Statement:
+    """A new password for an account beside the present one, whose hash is `present`: both are valid until
+    drop_old_password. Sources: MySQL 8.4 Reference Manual, 8.2.15 (dual passwords); MariaDB's documentation of
+    CREATE USER (several ways to log in, the first that fits)."""
+    hashed = stored(password, engine)
+    if engine == "mysql":
+        return Statement(f"ALTER USER %s@%s {_BY_HASH[engine]} RETAIN CURRENT PASSWORD", (user, ANY_HOST, hashed), True)
+    way = "mysql_native_password USING %s"
+    return Statement(f"ALTER USER %s@%s IDENTIFIED VIA {way} OR {way}", (user, ANY_HOST, hashed, present), True)
+
+
+def drop_old_password(user: str, engine: str, present: str) -> Statement:
+    """Ends what add_password began: the password whose hash is `present` is the only one from then on."""
+    if engine == "mysql":
+        return Statement("ALTER USER %s@%s DISCARD OLD PASSWORD", (user, ANY_HOST))
+    return change_password_by_hash(user, present, ANY_HOST, engine)
+
+
 def expire_password(user: str, host: str) -> Statement:
     """The account has to change its password at the first log-in."""
     return Statement("ALTER USER %s@%s PASSWORD EXPIRE", (user, host))
@@ -158,18 +179,11 @@ def hosts_of(user: str) -> Statement:
 
 
 def stored_password(user: str, mariadb: bool) -> Statement:
-    """One row for an account of requests: its plugin, what the plugin keeps of the password, whether it is locked.
-
-    The plugin is NULL where the account has more than one way to log in.
-    """
+    """One row for an account of requests: what the engine keeps of how it logs in (stored_ways.py)."""
     if mariadb:
-        columns = (
-            "IF(JSON_EXISTS(Priv, '$.auth_or'), NULL, JSON_VALUE(Priv, '$.plugin')), "
-            "JSON_VALUE(Priv, '$.authentication_string'), IF(JSON_VALUE(Priv, '$.account_locked'), 'Y', 'N') "
-            "FROM mysql.global_priv"
-        )
+        columns = "Priv FROM mysql.global_priv"
     else:
-        columns = "plugin, authentication_string, account_locked FROM mysql.user"
+        columns = "plugin, authentication_string, account_locked, User_attributes FROM mysql.user"
     return Statement(f"SELECT {columns} WHERE User = %s AND Host = %s", (user, ANY_HOST))
 
 
@@ -182,7 +196,7 @@ def databases() -> Statement:
     """The names of all databases but the server's own."""
     return Statement(
         f"SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE {_SERVES} AND LOWER(SCHEMA_NAME) NOT IN "  # noqa: S608
-        "('mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo')"
+        f"{SYSTEM_SCHEMAS}"
     )
 
 

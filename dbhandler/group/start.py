@@ -36,7 +36,7 @@ from dbhandler.serf.proof import Prover, outlived, unproved
 from dbhandler.serf.rpc import Serf
 from dbhandler.serf.tags import Tag
 from dbhandler.settings.config import Config, GroupSettings
-from dbhandler.settings.log_format import log_format
+from dbhandler.settings.output import log_format
 from dbhandler.trust.pool import Pool
 from dbhandler.volume import belonging
 

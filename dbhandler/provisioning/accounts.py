@@ -32,8 +32,9 @@ class Accounts:
         self._check_password(asker)
         return True
 
-    def owns(self, asker: Credentials, password: str | None = None) -> bool:
-        """Is the database the asker's, proved by `password` (default: the box's)? Changes nothing."""
+    def holds(self, asker: Credentials, password: str | None = None) -> bool:
+        """Is the account for that database alone, and does `password` (default: the box's) open it? Whose the database
+        is, that does not say."""
         return (
             self.exists(asker.user)
             and self.databases_of(asker.user) == {self.pattern(asker.database)}
@@ -45,6 +46,14 @@ class Accounts:
         engine, most, tls = self._server.engine, self._max_connections, self._need_tls
         self._server.execute(sql.create_user(asker.user, asker.password, engine, most, needs_tls=tls))
         self._check_password(asker)
+
+    def set_password(self, user: str, password: str) -> None:
+        """The only password of an account from now on; its open connections stay."""
+        engine = self._server.engine
+        self._server.execute(sql.change_password(user, password, engine))
+        if engine == "mysql":
+            # It keeps a former one with the new one else.
+            self._server.execute(sql.drop_old_password(user, engine, ""))
 
     def grant(self, asker: Credentials) -> None:
         """Gives the account all privileges on the database."""

@@ -12,18 +12,23 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from dbhandler.audit.record import Audit, Entry, unaudited
 from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, Denied, ServerError, Unavailable
 from dbhandler.log import shown
 from dbhandler.provisioning import privilege_sql
+from dbhandler.provisioning.account_table import AccountTable
 from dbhandler.provisioning.accounts import Accounts
+from dbhandler.provisioning.copy_table import CopyTable
 from dbhandler.provisioning.drop_table import DUMPED, LOCKED, Drop, DropTable
 from dbhandler.provisioning.eviction import PATIENCE, PAUSE, Eviction
+from dbhandler.provisioning.ownership import Ownership
 from dbhandler.provisioning.quiet import Changes, Quiet, disturbed
 from dbhandler.provisioning.registry import Memory
 from dbhandler.provisioning.trash import Trash
 from dbhandler.requests.box import Credentials
+from dbhandler.requests.vocabulary import Query, Status
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +37,8 @@ ATTEMPTS = 15
 
 
 class Drops:
-    """Drops databases, with a server connection that nobody else uses. node is this node's identity in a cluster.
+    """Drops databases, with a server connection that nobody else uses. node is this node's identity in a cluster,
+    audit is told of every database that is gone.
 
     Every method may raise Unavailable, ServerError or OSError; what it had begun is then undone, or settled later.
     """
@@ -46,10 +52,14 @@ class Drops:
         node: str = "",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        audit: Audit = unaudited,
     ) -> None:
+        self._audit, self._origins = audit, dict[str, str]()
         self._server, self._engine, self._registry, self.trash = server, engine, registry, trash
         self.node, self._clock, self._sleep = node, clock, sleep
-        self._table, self._accounts = DropTable(server), Accounts(server)
+        self._table, self._accounts, self._granted = DropTable(server), Accounts(server), AccountTable(server)
+        self._copies = CopyTable(server)
+        self._ownership = Ownership(server, self._accounts, registry, engine)
         self._eviction, self._quiet = Eviction(server, engine, clock, sleep), Quiet(server, engine, sleep)
         self._complaints: dict[str, str] = {}
 
@@ -58,9 +68,14 @@ class Drops:
 
         Raises Denied, too, where it is not the asker's.
         """
-        if not self._accounts.owns(asker):
+        if not self._ownership.owns(asker):
             raise Denied(f"the box does not prove to own {shown(asker.database)}: no such account, or another password")
-        drop = self._plan(asker, ltime)
+        return self.drop(asker.database, asker.user, ltime, f"query {Query.DROP}")
+
+    def drop(self, database: str, account: str, ltime: int, origin: str = "lease") -> str | None:
+        """As carry_out, of a database whose account has to prove nothing: its time is over."""
+        drop = self._plan(database, account, ltime)
+        self._origins[drop.attempt] = origin
         self._table.begin(drop)
         try:
             return self._drop(drop)
@@ -81,10 +96,14 @@ class Drops:
 
     def undo(self, drop: Drop) -> None:
         """Lets the account in again, and forgets the drop and its dump."""
-        self._eviction.let_in(drop, self._accounts.pattern(drop.database))
+        pattern = self._accounts.pattern(drop.database)
+        self._eviction.let_in(drop, pattern)
+        for account in self._granted.granted(drop.database):
+            self._eviction.let_granted_in(account, pattern)
         # A dump is good for its own drop alone: the next one would lose what is written until then.
         self.trash.remove_all(drop.attempt)
         self._table.end(drop)
+        self._origins.pop(drop.attempt, None)
         logger.warning("the drop of %s is undone: nothing was dropped", shown(drop.database))
 
     def look_after(self) -> bool:
@@ -98,7 +117,7 @@ class Drops:
             if drop.node == self.node:
                 self.settle(drop)
             elif drop.stage in (LOCKED, DUMPED):
-                self._eviction.end_sessions(drop.account)
+                self._end_sessions(drop)
                 self._table.bear_witness(drop, self.node)
         except (DbHandlerError, OSError) as error:
             # One that cannot be settled must not keep others from it.
@@ -112,16 +131,15 @@ class Drops:
         """The dumps of drops that are not done."""
         return {drop.dump for drop in self._table.all()}
 
-    def _plan(self, asker: Credentials, ltime: int) -> Drop:
-        taken = self._eviction.takes(asker.user, self._accounts.pattern(asker.database))
-        held = self._held(asker.database)
-        return Drop(asker.database, asker.user, self.node, os.urandom(8).hex(), ltime, taken=taken, held=held)
+    def _plan(self, database: str, account: str, ltime: int) -> Drop:
+        taken = self._eviction.takes(account, self._accounts.pattern(database))
+        return Drop(database, account, self.node, os.urandom(8).hex(), ltime, taken=taken, held=self._held(database))
 
     def _drop(self, drop: Drop) -> str | None:
-        self._eviction.shut_out(drop, self._accounts.pattern(drop.database))
+        self._shut_out(drop)
         drop = replace(drop, stage=LOCKED)
         self._table.advance(drop)
-        self._eviction.end_sessions(drop.account)
+        self._end_sessions(drop)
         if self.node:
             self._await_other_nodes(drop)
         if not self._exists(drop):
@@ -130,6 +148,21 @@ class Drops:
         drop, seen = self._dump(drop)
         self._destroy(drop, seen)
         return drop.dump
+
+    def _shut_out(self, drop: Drop) -> None:
+        pattern = self._accounts.pattern(drop.database)
+        self._eviction.shut_out(drop, pattern)
+        for account in self._granted.granted(drop.database):
+            taken = self._eviction.takes(account.user, pattern)
+            self._eviction.shut_out(replace(drop, account=account.user, taken=taken), pattern)
+
+    def _end_sessions(self, drop: Drop) -> None:
+        for user in self._users(drop):
+            self._eviction.end_sessions(user)
+
+    def _users(self, drop: Drop) -> list[str]:
+        """The database's own account, and those that its owner has given."""
+        return [drop.account, *(account.user for account in self._granted.granted(drop.database))]
 
     def _await_other_nodes(self, drop: Drop) -> None:
         deadline = self._clock() + PATIENCE
@@ -164,8 +197,19 @@ class Drops:
         self._server.execute(sql.drop_database(drop.database))
         # While the drop stands in the table nobody makes the name anew: the tombstone may come after the deed.
         self._registry.dropped(drop.database, drop.ltime)
-        self._server.execute(sql.drop_user(drop.account))
+        for user in self._users(drop):
+            self._server.execute(sql.drop_user(user))
+        self._granted.forget_all(drop.database)
+        self._copies.forget(drop.database)
+        # A kill after that line has it told twice, one before the last statement never.
+        self._tell(drop)
         self._table.end(drop)
+
+    def _tell(self, drop: Drop) -> None:
+        dump = drop.dump if drop.dump and self.trash.days else None
+        # What a former run has left was asked for by somebody whom nobody remembers.
+        origin = self._origins.pop(drop.attempt, None)
+        self._audit(Entry(Query.DROP, Status.DROPPED, drop.database, drop.account, origin=origin, dump=dump))
 
     def _is_quiet(self, drop: Drop, seen: Changes) -> bool:
         """Is all as it was when the dump began, and the drop still the one that the table tells of?"""
@@ -173,7 +217,7 @@ class Drops:
         return (
             present is not None
             and present.attempt == drop.attempt
-            and not self._eviction.sessions(drop.account)
+            and not any(map(self._eviction.sessions, self._users(drop)))
             and self._quiet.changes(drop.database) == seen
         )
 

@@ -60,13 +60,14 @@ def read_header(path: Path) -> Header | None:
         return None
 
 
-def dump_command(engine: str, socket: Path, user: str) -> Callable[[str], Sequence[str]]:
-    """The command line that dumps one database, whole and consistent, with the engine's own program."""
+def dump_command(engine: str, socket: Path, user: str, *more: str) -> Callable[[str], Sequence[str]]:
+    """The command line that dumps one database, whole and consistent, with the engine's own program and more
+    options."""
     program, *own = {
         "mariadb": ("mariadb-dump", "--dump-history"),
         "mysql": ("mysqldump", "--set-gtid-purged=OFF"),
     }[engine]
-    options = (*own, "--single-transaction", "--routines", "--events", "--triggers", "--hex-blob")
+    options = (*own, "--single-transaction", "--routines", "--events", "--triggers", "--hex-blob", *more)
     return lambda database: [*TETHER, program, f"--socket={socket}", f"--user={user}", *options, "--", database]
 
 

@@ -9,9 +9,11 @@ from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import Unavailable
 from dbhandler.log import shown
-from dbhandler.provisioning import drop_sql
+from dbhandler.provisioning import drop_sql, roles
+from dbhandler.provisioning.account_table import Account
 from dbhandler.provisioning.drop_table import Drop
 from dbhandler.provisioning.sessions import end_session
+from dbhandler.requests.vocabulary import Role
 
 PATIENCE = 10.0
 """Seconds for sessions to end: one that is ended undoes its transaction first."""
@@ -49,6 +51,12 @@ class Eviction:
         if drop.taken:
             self._server.execute(drop_sql.give_back(drop.taken, pattern, drop.account))
         self._server.execute(drop_sql.lock(drop.account, locked=False))
+
+    def let_granted_in(self, account: Account, pattern: str) -> None:
+        """As let_in, for an account that the owner has given: its role says what it may do."""
+        if self._server.execute(sql.account_exists(account.user)):
+            self._server.execute(roles.give(Role(account.role), pattern, account.user))
+            self._server.execute(drop_sql.lock(account.user, locked=False))
 
     def end_sessions(self, account: str) -> None:
         """Ends the sessions of an account on this server. Raises Unavailable when they do not end in time."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from dbhandler.audit.record import Audit, Entry, unaudited
 from dbhandler.engine.server import agent_server
 from dbhandler.errors import Busy, DbHandlerError, ServerError
 from dbhandler.inventory import InState
@@ -47,6 +48,8 @@ class _Job:
     asker: Credentials
     ltime: int
     asked: float
+    is_over: bool = False
+    """Its time is over, so that nobody has to prove anything."""
     boxes: set[bytes] = field(default_factory=set)
     ended: threading.Event = field(default_factory=threading.Event)
     outcome: Outcome | None = None
@@ -56,8 +59,8 @@ class _Job:
 class Lane:
     """The drops that wait, the one that runs, and what became of them. `run` is the thread; the rest is for others."""
 
-    def __init__(self, drops: Drops, clock: Callable[[], float] = time.monotonic) -> None:
-        self._drops, self._clock = drops, clock
+    def __init__(self, drops: Drops, clock: Callable[[], float] = time.monotonic, audit: Audit = unaudited) -> None:
+        self._drops, self._clock, self._audit = drops, clock, audit
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._jobs: dict[str, _Job] = {}
         self._used: dict[bytes, tuple[float, Outcome]] = {}
@@ -76,6 +79,15 @@ class Lane:
         # Whoever asks the agent for something else waits as well, so only where it is likely to be worth it.
         if first:
             job.ended.wait(PATIENCE)
+        with self._lock:
+            return self._result(job)
+
+    def end(self, database: str, account: str, ltime: int) -> Outcome:
+        """Has a database dropped whose time is over. Raises as ask does, without waiting."""
+        with self._lock:
+            job, _ = self._enter(Credentials(database, account, ""), ltime)
+            job.is_over = True
+        self._wake.set()
         with self._lock:
             return self._result(job)
 
@@ -116,7 +128,8 @@ class Lane:
         if self._unsettled or self._drops.node:
             self._unsettled = not self._drops.look_after()
         if self._clock() >= self._next_expiry:
-            self._drops.trash.expire(self._drops.dumps_in_use())
+            for dump in self._drops.trash.expire(self._drops.dumps_in_use()):
+                self._audit(Entry("expire", "expired", origin="trash", dump=dump))
             self._next_expiry = self._clock() + EXPIRY_INTERVAL
 
     def _enter(self, asker: Credentials, ltime: int) -> tuple[_Job, bool]:
@@ -150,7 +163,10 @@ class Lane:
     def _carry_out(self, job: _Job) -> None:
         asker = job.asker
         try:
-            dump = self._drops.carry_out(asker, job.ltime)
+            if job.is_over:
+                dump = self._drops.drop(asker.database, asker.user, job.ltime)
+            else:
+                dump = self._drops.carry_out(asker, job.ltime)
             if self._drops.trash.days == 0:
                 self._next_expiry, dump = 0.0, None
             job.outcome = Outcome(Status.DROPPED, asker.database, asker.user, dump=dump)
@@ -179,11 +195,13 @@ def trash_of(config: Config) -> Trash:
     return Trash(config.state_dir / InState.TRASH, command, config.trash_days)
 
 
-def drop_lane(config: Config, node: str) -> Lane:
-    """The lane of this container's server; node is its identity in a Galera cluster, empty where it is in none.
+def drop_lane(config: Config, node: str, audit: Audit = unaudited) -> Lane:
+    """The lane of this container's server; node is its identity in a Galera cluster, empty where it is in none. audit
+    is told what is dropped, and which dumps are removed.
 
     Raises DbHandlerError or OSError.
     """
     # A connection is one thread's, and a drop takes as long as it takes.
     server = agent_server(config, timeout=STATEMENT_TIMEOUT)
-    return Lane(Drops(server, config.engine, Registry(server), trash_of(config), node))
+    drops = Drops(server, config.engine, Registry(server), trash_of(config), node, audit=audit)
+    return Lane(drops, audit=audit)

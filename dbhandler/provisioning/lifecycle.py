@@ -1,4 +1,4 @@
-"""What the owner of a database may do with it later: rotate the password, drop it. By query only, never by event."""
+"""What becomes of a database later: another password for an account, and its end. By query only, never by event."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dbhandler.log import shown
 from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.drop_table import DropTable
 from dbhandler.provisioning.lane import Lane
+from dbhandler.provisioning.ownership import Ownership
+from dbhandler.provisioning.passwords import Passwords
 from dbhandler.provisioning.provision import Outcome
 from dbhandler.provisioning.registry import Memory
 from dbhandler.requests.box import Credentials, Keys
@@ -21,7 +23,8 @@ from dbhandler.requests.vocabulary import Query, Status
 
 
 class Lifecycle:
-    """Operations on a database that exists, for the one whose sealed box proves to be its owner; lane drops it.
+    """Operations on a database that exists, for the one whose sealed box proves to have an account of it; lane drops
+    it, passwords changes them.
 
     All methods raise InvalidRequest, Denied, Unavailable or ServerError; whatever they raise, nothing was destroyed.
     """
@@ -35,21 +38,24 @@ class Lifecycle:
         drops: DropTable,
         lane: Lane,
         event_clock: Callable[[], int | None],
+        passwords: Passwords,
     ) -> None:
-        self._server, self._policy, self._keys = server, policy, keys
+        self._server, self._policy, self._keys, self._passwords = server, policy, keys, passwords
         self._registry, self._drops, self._lane, self._event_clock = registry, drops, lane, event_clock
         self._accounts = Accounts(server)
+        self._ownership = Ownership(server, self._accounts, registry, server.engine)
 
     def rotate(self, request: Request) -> Outcome:
-        """Replaces the account's password by the new one in the box; open connections live on."""
+        """Replaces the account's password by the new one in the box, beside which the former one is valid for as long
+        as the box says; open connections live on. An account that the owner has given may do so, too."""
         asker = self._open(request, Query.ROTATE)
         if asker.new_password is None:
             raise InvalidRequest('the sealed box for rotate_db has no "new_password"')
         self._drops.check_free(asker.database)
         # Asked again after the answer was lost, the new password is already the right one.
-        if not self._accounts.owns(asker, asker.new_password):
-            self._prove(asker)
-            self._server.execute(sql.change_password(asker.user, asker.new_password, self._server.engine))
+        if not self._accounts.holds(asker, asker.new_password):
+            self._prove(asker, self._accounts.holds(asker))
+            self._passwords.change(asker, asker.new_password, asker.keep_old or 0)
         return Outcome(Status.ROTATED, asker.database, asker.user)
 
     def drop(self, request: Request) -> Outcome:
@@ -69,7 +75,7 @@ class Lifecycle:
         self._drops.check_free(asker.database)
         if self._gone(asker):
             return Outcome(Status.DROPPED, asker.database, asker.user, dump=self._lane.dump_of(asker.database))
-        self._prove(asker)
+        self._prove(asker, self._ownership.owns(asker))
         ltime = self._event_clock()
         if ltime is None:
             raise Unavailable("the Serf agent of this server does not answer, so old events could not be told from new")
@@ -80,8 +86,8 @@ class Lifecycle:
             raise Denied(f"{operation} needs a sealed box that proves the owner")
         return self._keys.open(request.sealed, request.database, operation, self._accounts.names.folded)
 
-    def _prove(self, asker: Credentials) -> None:
-        if not self._accounts.owns(asker):
+    def _prove(self, asker: Credentials, is_proved: bool) -> None:
+        if not is_proved:
             # It may have been locked in this moment.
             self._drops.check_free(asker.database)
             raise Denied(f"the box does not prove to own {shown(asker.database)}: no such account, or another password")

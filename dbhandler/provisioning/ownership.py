@@ -14,6 +14,7 @@ from dbhandler.engine.sql import Statement
 from dbhandler.errors import Denied, InvalidRequest, ServerError
 from dbhandler.log import shown
 from dbhandler.provisioning import privilege_sql
+from dbhandler.provisioning.account_table import AccountTable
 from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.registry import Memory
 from dbhandler.provisioning.sessions import Sessions
@@ -26,7 +27,28 @@ class Ownership:
 
     def __init__(self, server: Server, accounts: Accounts, registry: Memory, engine: str) -> None:
         self._server, self._accounts, self._registry, self._engine = server, accounts, registry, engine
-        self._sessions = Sessions(server)
+        self._sessions, self._table = Sessions(server), AccountTable(server)
+
+    def owns(self, asker: Credentials, password: str | None = None) -> bool:
+        """Is the database the asker's, proved by `password` (default: the box's)? Not where it was given an account
+        there by the one whose it is. Changes nothing."""
+        return self._accounts.holds(asker, password) and not self.is_granted(asker) and not self._is_anothers(asker)
+
+    def prove(self, asker: Credentials) -> None:
+        """Notes that the database is the asker's, where it was made before there were claims. Raises Denied unless it
+        is."""
+        if not self.owns(asker):
+            raise Denied(f"the box does not prove to own {shown(asker.database)}: no such account, or another password")
+        self._adopt(asker)
+
+    def was_given(self, asker: Credentials) -> bool:
+        """Is the account one that the database's owner has given? Raises Denied for a wrong password of it."""
+        return self.is_granted(asker) and self._accounts.prove(asker)
+
+    def is_granted(self, asker: Credentials) -> bool:
+        """Was the account made for the database by its owner?"""
+        known = self._table.of(asker.user)
+        return known is not None and known.is_granted and known.name == asker.database
 
     def check_nobodys(self, database: str, besides: str | None = None) -> None:
         """Raises Denied where an account (besides one) holds any privilege on the database or on what bears its name
@@ -45,6 +67,8 @@ class Ownership:
         is that of another account which has it. Databases of before there were claims get theirs here.
         """
         known = self._accounts.prove(asker)
+        if self.is_granted(asker):
+            raise _belongs_else(asker)
         granted = self._accounts.databases_of(asker.user)
         if known and granted == {self._accounts.pattern(asker.database)}:
             self._adopt(asker)
@@ -102,9 +126,16 @@ class Ownership:
         seen = self._registry.entry(asker.database)
         if seen and seen.owner == asker.user:
             return
-        if seen and seen.owner and self._accounts.pattern(asker.database) in self._accounts.databases_of(seen.owner):
+        if self._is_anothers(asker):
             raise _belongs_else(asker)
         self._registry.claim(asker.database, asker.user, seen)
+
+    def _is_anothers(self, asker: Credentials) -> bool:
+        """Has another account claimed the database, and has it?"""
+        seen = self._registry.entry(asker.database)
+        if seen is None or seen.owner in (None, asker.user):
+            return False
+        return self._accounts.pattern(asker.database) in self._accounts.databases_of(str(seen.owner))
 
     def _check_claim(self, asker: Credentials) -> None:
         entry = self._registry.entry(asker.database)
@@ -119,6 +150,12 @@ class Ownership:
         if other.fresh or self._number(privilege_sql.contents(other.name)):
             raise _serves_else(asker)
         self._registry.release(other.name, asker.user)
+
+    def check_unused(self, user: str) -> None:
+        """Raises Denied for a user name that is an account's, or holds, or may get, anything already."""
+        holds = self._accounts.exists(user) or self._accounts.databases_of(user) or self._holds_more(user, False)
+        if holds or self._registry.entry_of(user) or self._table.of(user):
+            raise Denied(f"the user name {shown(user)} is taken")
 
     def _holds_more(self, user: str, known: bool) -> bool:
         if self._number(privilege_sql.other_holdings_of(user, self._engine)):

@@ -49,9 +49,9 @@ def folded(name: str) -> Statement:
     return Statement("SELECT LOWER(CONVERT(%s USING utf8mb3) COLLATE utf8mb3_general_ci)", (name,))
 
 
-def holders(database: str, besides: str | None, rules: Rules) -> Statement:
-    """One row (user, host) for an account, role or leftover of one that holds any privilege on the database, or would
-    when it exists; the account besides@ANY_HOST is left out. No row: nobody does.
+def holders(database: str, besides: str | None, rules: Rules, most: int = 1) -> Statement:
+    """At most so many rows (user, host), some of them twice, for accounts, roles or leftovers of one that hold any
+    privilege on the database, or would when it exists; the account besides@ANY_HOST is left out. No row: nobody does.
 
     Source: MySQL 8.4 Reference Manual, 8.2.4 and 15.7.1.6; the server matches patterns byte by byte.
     """
@@ -61,7 +61,7 @@ def holders(database: str, besides: str | None, rules: Rules) -> Statement:
     parts = [("mysql.db", matches), *((table, same) for table in _TABLES)]
     others = "NOT (User <=> %s AND Host = %s)"
     selects = [f"SELECT User, Host FROM {table} WHERE {rule} AND {others}" for table, rule in parts]  # noqa: S608
-    return Statement(" UNION ALL ".join(selects) + " LIMIT 1", (database, besides, ANY_HOST) * len(parts))
+    return Statement(" UNION ALL ".join(selects) + f" LIMIT {most}", (database, besides, ANY_HOST) * len(parts))
 
 
 def sessions() -> Statement:
@@ -102,10 +102,15 @@ def global_privileges_of(user: str) -> Statement:
     )
 
 
-def runs_as(user: str, engine: str) -> Statement:
-    """One row with the name of a database in which something runs with the rights of this account, or none."""
-    selects = [f"SELECT {schema} FROM {table} WHERE {definer} = %s" for table, schema, definer in _DEFINERS[engine]]  # noqa: S608
-    return Statement(" UNION ALL ".join(selects) + " LIMIT 1", (f"{user}@{ANY_HOST}",) * len(selects))
+def runs_as(user: str, engine: str, besides: str | None = None) -> Statement:
+    """One row with the name of a database (another than `besides`) in which something runs with the rights of this
+    account, or none."""
+    values = (f"{user}@{ANY_HOST}",) if besides is None else (f"{user}@{ANY_HOST}", besides)
+    selects = [
+        f"SELECT {schema} FROM {table} WHERE {definer} = %s" + ("" if besides is None else f" AND {schema} <> %s")  # noqa: S608
+        for table, schema, definer in _DEFINERS[engine]
+    ]
+    return Statement(" UNION ALL ".join(selects) + " LIMIT 1", values * len(selects))
 
 
 def contents(database: str) -> Statement:

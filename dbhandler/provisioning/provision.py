@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from dbhandler.log import shown
 from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.ownership import Ownership
 from dbhandler.provisioning.registry import Entry, Memory
+from dbhandler.provisioning.term import Term
 from dbhandler.requests.box import Credentials, Keys
 from dbhandler.requests.payload import Request
 from dbhandler.requests.policy import Policy
@@ -35,20 +37,22 @@ _REFUSALS = ((InvalidRequest, Status.INVALID), (Denied, Status.DENIED))
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request: reason says which rule refused it, dump is the file with what was dropped."""
+    """What became of a request: reason says which rule refused it, dump is the file with what was dropped, ttl in how
+    many seconds it ends."""
 
     status: Status
     database: str | None = None
     user: str | None = None
     reason: str | None = None
     dump: str | None = None
+    ttl: int | None = None
 
 
 class Provisioner:
     """Carries out requests on `server`, within `policy`; `keys` opens sealed boxes, `registry` remembers.
 
-    event_clock says where Serf's event clock stands now, or None when Serf is away. in_group: other nodes with the
-    same data get the same events at the same time.
+    event_clock says where Serf's event clock stands now, or None when Serf is away, now the time by which databases
+    end. in_group: other nodes with the same data get the same events at the same time.
     """
 
     def __init__(
@@ -60,8 +64,10 @@ class Provisioner:
         registry: Memory,
         event_clock: Callable[[], int | None],
         in_group: bool = False,
+        now: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
         self._in_group = in_group
+        self._term = Term(server, now, policy.allow_drop)
         self._server, self._policy, self._engine = server, policy, engine
         self._keys, self._registry, self._event_clock = keys, registry, event_clock
         accounts = Accounts(server, policy.max_user_connections, policy.require_tls)
@@ -111,7 +117,9 @@ class Provisioner:
             return Outcome(Status.CREATED if self._make(wanted) else Status.EXISTS, request.database)
         asker = self._keys.open(request.sealed, request.database, folded=self._names.folded)
         self._policy.check_user(asker.user, self._engine)
-        return Outcome(Status.EXISTS if self._serve(wanted, asker) else Status.CREATED, request.database, asker.user)
+        self._term.check(asker)
+        status = Status.EXISTS if self._serve(wanted, asker) else Status.CREATED
+        return Outcome(status, request.database, asker.user, ttl=self._term.left(asker.user))
 
     def _make(self, request: Request) -> bool:
         """Makes a database that is nobody's; False when it was there."""
@@ -124,12 +132,20 @@ class Provisioner:
     def _serve(self, request: Request, asker: Credentials) -> bool:
         """Makes the database and the account, where they are missing; True when all was there."""
         exists = self._exists(request.database)
+        if exists and self._ownership.was_given(asker):
+            return True
         if self._ownership.is_owner(asker):
             if not exists:
                 self._ownership.end_sessions(request.database, asker.user)
                 self._create_database(request)
             return exists
         self._ownership.check_free(asker, exists)
+        with self._term.noted(asker):
+            self._take(request, asker, exists)
+        return False
+
+    def _take(self, request: Request, asker: Credentials, exists: bool) -> None:
+        """Makes the name the asker's, who has none, and the database where it does not exist."""
         with self._ownership.claimed(asker):
             self._ownership.end_sessions(request.database)
             if not exists:
@@ -137,7 +153,6 @@ class Provisioner:
             # Whatever has come to the name meanwhile, by whomever.
             self._ownership.check_free(asker, exists=True)
         self._ownership.hand_over(asker)
-        return False
 
     def _exists(self, database: str) -> bool:
         return bool(self._server.execute(sql.database_exists(database)))

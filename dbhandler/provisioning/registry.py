@@ -6,6 +6,7 @@ server's grants say alone: losing the table loses no right and no data.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,11 +82,15 @@ class Registry:
 
     def entry(self, name: str) -> Entry | None:
         """What is known of a name."""
-        return _entry(self._execute(registry_sql.entry(name)))
+        return next(_entries(self._execute(registry_sql.entry(name))), None)
 
     def entry_of(self, owner: str) -> Entry | None:
         """What is known of the one name that an owner has claimed."""
-        return _entry(self._execute(registry_sql.entry_of(owner)))
+        return next(_entries(self._execute(registry_sql.entry_of(owner))), None)
+
+    def claims(self) -> list[Entry]:
+        """What is known of every name that an owner has claimed."""
+        return list(_entries(self._execute(registry_sql.claims())))
 
     def claim(self, name: str, owner: str, seen: Entry | None) -> bool:
         """Makes the name the owner's, unless its entry is another than the one `seen` by now, or the owner has another
@@ -124,13 +129,12 @@ class Registry:
         self._server.execute(registry_sql.fill([(folded(name), ltime) for name, ltime in entries]))
 
 
-def _entry(rows: list[tuple[object, ...]]) -> Entry | None:
+def _entries(rows: list[tuple[object, ...]]) -> Iterator[Entry]:
     for name, owner, dropped, claimed, age in rows:
-        return Entry(
+        yield Entry(
             str(name),
             None if owner is None else str(owner),
             None if dropped is None else int(str(dropped)),
             claimed,
             None if age is None else int(str(age)),
         )
-    return None

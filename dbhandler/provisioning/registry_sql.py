@@ -56,6 +56,11 @@ def entry_of(owner: str) -> Statement:
     return Statement(f"SELECT {_COLUMNS} FROM {_TABLE} WHERE owner = %s", (owner,))  # noqa: S608
 
 
+def claims() -> Statement:
+    """As `entry`, the row of every name that an owner has claimed."""
+    return Statement(f"SELECT {_COLUMNS} FROM {_TABLE} WHERE owner IS NOT NULL")  # noqa: S608
+
+
 def claim(name: str, owner: str) -> Statement:
     """Claims a name that has no row; changes nothing where it or the owner has one by now."""
     text = f"INSERT IGNORE INTO {_TABLE} (name, owner, claimed) VALUES (%s, %s, UTC_TIMESTAMP(6))"  # noqa: S608

@@ -65,8 +65,9 @@ class Restorer:
             return entry.owner
         # One that was made before there were claims.
         for user, host in self._server.execute(privilege_sql.holders(database, None, self._accounts.names.rules())):
-            if host == sql.ANY_HOST and self._has(str(user), database):
-                return str(user)
+            owner = Credentials(database, str(user), "")
+            if host == sql.ANY_HOST and self._has(owner.user, database) and not self._ownership.is_granted(owner):
+                return owner.user
         return None
 
     def _has(self, user: str, database: str) -> bool:
@@ -108,15 +109,18 @@ class Restorer:
     @contextmanager
     def borrowed(self, account: Credentials) -> Iterator[None]:
         """Gives the account another password for a while. Raises Denied for one that has none."""
-        engine = self._server.engine
-        [(plugin, stored, _)] = self._server.execute(sql.stored_password(account.user, engine == "mariadb"))
-        if plugin not in ("mysql_native_password", "caching_sha2_password"):
-            raise Denied(f"the account {shown(account.user)} proves itself in a way of its own: {shown(str(plugin))}")
+        engine, [present, *former] = self._server.engine, self._server.ways(account.user)
+        if present.plugin not in ("mysql_native_password", "caching_sha2_password"):
+            raise Denied(
+                f"the account {shown(account.user)} proves itself in a way of its own: {shown(present.plugin)}"
+            )
+        if former:
+            raise Denied(f"the password of the account {shown(account.user)} is being changed: try again later")
         self._server.execute(sql.change_password(account.user, account.password, engine))
         try:
             yield
         finally:
-            self._server.execute(sql.change_password_by_hash(account.user, str(stored), sql.ANY_HOST, engine))
+            self._server.execute(sql.change_password_by_hash(account.user, present.stored, sql.ANY_HOST, engine))
 
     def _create(self, header: Header, database: str) -> None:
         self._server.execute(sql.create_missing_database(database, header.charset, header.collation))

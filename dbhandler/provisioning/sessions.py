@@ -6,7 +6,8 @@ was revoked or dropped since. And it knows the account of a session by its name 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -47,6 +48,10 @@ class Sessions:
         for session in self._all():
             if session.user == user:
                 end_session(self._server, session.number)
+
+    def counts(self) -> Mapping[str, int]:
+        """How many sessions each user name has."""
+        return Counter(session.user for session in self._all())
 
     def kept(self, check: Callable[[], None]) -> Callable[[], None]:
         """The check of a cluster's node, and after it `end_orphans`: who drops an account at another node sees the

@@ -89,15 +89,17 @@ class Trash:
         found = [kept for kept in self._files("gz") if database is None or _is_of(kept.path.name, database)]
         return sorted(found, key=lambda kept: (kept.written, kept.path.name), reverse=True)
 
-    def expire(self, in_use: Collection[str] = ()) -> None:
+    def expire(self, in_use: Collection[str] = ()) -> list[str]:
         """Removes dumps that are older than the owner's number of days, but for those of drops that are not done, and
-        unfinished ones that nobody writes any more."""
-        for kept in self._files("gz"):
-            if self.expires(kept) < self._clock() and kept.path.name not in in_use:
-                self.remove(kept.path.name)
+        unfinished ones that nobody writes any more. Returns the names of the former."""
+        old = [kept.path.name for kept in self._files("gz") if self.expires(kept) < self._clock()]
+        expired = [name for name in old if name not in in_use]
+        for name in expired:
+            self.remove(name)
         for unfinished in self._files("part"):
             if unfinished.written + ABANDONED < self._clock():
                 self.remove(unfinished.path.name)
+        return [name for name in expired if not (self.folder / name).exists()]
 
     def expires(self, kept: Kept) -> float:
         """When a dump is removed, in seconds since 1970."""

@@ -26,7 +26,7 @@ from dbhandler.serf.proof import Believer
 from dbhandler.serf.rpc import Serf
 from dbhandler.settings.config import group_name
 from dbhandler.settings.environment import hand_over_secrets, prepared, secrets_of, without_secrets
-from dbhandler.settings.log_format import log_format
+from dbhandler.settings.output import log_format
 from dbhandler.settings.pool import trusted_pools
 from dbhandler.settings.setting import read_setting
 

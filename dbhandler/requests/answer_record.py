@@ -14,14 +14,20 @@ from dbhandler.trust.signature import is_pool_id
 
 MAX_WORD = 64
 """Characters of a version, and of other single words."""
+MAX_USER = 128
+"""Characters of an account's name: as many as any server takes."""
 _MOST = 2**63
+
+GivenAccount = tuple[str, str, int | None]
+"""The user name of an account, its role, and in how many seconds it ends."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """One answer; what it does not say is None. host a host name or an IP address, uptime in seconds, last_error_at in
     UTC; pool is the id of the server's pool, authority the fingerprint of who signs its certificate, root that one's
-    own certificate, in base64; all texts are printable."""
+    own certificate, in base64; ttl in how many seconds an account or its database ends; count how many accounts there
+    are from the first one of accounts on; all texts are printable."""
 
     status: Status
     reason: str | None = None
@@ -39,6 +45,9 @@ class Answer:
     pool: str | None = None
     authority: str | None = None
     root: str | None = None
+    ttl: int | None = None
+    count: int | None = None
+    accounts: tuple[GivenAccount, ...] | None = None
 
 
 def parse(line: bytes) -> Answer:
@@ -52,7 +61,12 @@ def parse(line: bytes) -> Answer:
             raise ValueError(f"its {name} is {_quoted(values[name])}")
     known = {field.name: values.get(field.name) for field in fields(Answer)}
     texts = {name: printable(text, MAX_BYTES) for name, text in known.items() if isinstance(text, str)}
-    return Answer(**{**known, **texts, "status": Status(str(status))})  # type: ignore[arg-type]
+    checked = {**known, **texts, "accounts": _accounts(values.get("accounts")), "status": Status(str(status))}
+    return Answer(**checked)  # type: ignore[arg-type]
+
+
+def _accounts(value: object) -> tuple[GivenAccount, ...] | None:
+    return tuple((user, role, ends_in) for user, role, ends_in in value) if isinstance(value, list) else None
 
 
 def _is_text(value: object) -> bool:
@@ -71,6 +85,15 @@ def _is_root(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9+/]{1,1000}={0,2}", value) is not None
 
 
+def _is_given(value: object) -> bool:
+    """An account as it is listed: its name counts as it is, so one that would have to be shown otherwise is none."""
+    if not isinstance(value, list) or len(value) != 3:
+        return False
+    user, role, ends_in = value
+    names = isinstance(user, str) and 0 < len(user) <= MAX_USER and user.isprintable()
+    return names and _is_word(role) and role.isprintable() and (ends_in is None or _is_count(ends_in))
+
+
 _RULES: Mapping[str, Callable[[object], bool]] = {
     "reason": _is_text,
     "host": lambda value: isinstance(value, str) and is_host(value),
@@ -87,6 +110,9 @@ _RULES: Mapping[str, Callable[[object], bool]] = {
     "pool": is_pool_id,
     "authority": is_pool_id,
     "root": _is_root,
+    "ttl": _is_count,
+    "count": _is_count,
+    "accounts": lambda value: isinstance(value, list) and all(map(_is_given, value)),
 }
 
 

@@ -30,13 +30,18 @@ MAX_PASSWORD = 128
 """Characters."""
 LIFETIME = 60
 """Seconds for which a box for an operation is valid."""
+MAX_TTL = 10 * 366 * 86400
+"""Seconds: the longest lease, and the longest time for which a former password may stay valid."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a box holds: the account that asks, and for an operation (`rotate_db`, `drop_db`) its details.
+    """What a box holds: the account that asks, and for an operation (`rotate_db`, `grant_db`, …) its details.
 
-    expires is in seconds since 1970, reply a word that proves that an answer is of whoever could open the box.
+    expires is in seconds since 1970, reply a word that proves that an answer is of whoever could open the box. account
+    is the one that is given or taken, role what it may do, ttl for how many seconds it or the database shall live,
+    keep_old for how many the former password stays valid; source is the database that is copied, with its owner's user
+    name and password.
     """
 
     database: str
@@ -46,6 +51,13 @@ class Credentials:
     new_password: str | None = None
     expires: int | None = None
     reply: str | None = None
+    account: str | None = None
+    role: str | None = None
+    ttl: int | None = None
+    keep_old: int | None = None
+    source: str | None = None
+    source_user: str | None = None
+    source_password: str | None = None
 
     def __repr__(self) -> str:
         return f"Credentials(database={self.database!r}, user={self.user!r})"
@@ -141,18 +153,36 @@ def _credentials(values: Mapping[str, object], database: str) -> Credentials:
     what = "the sealed box"
     if set(values) - set(Credentials.__dataclass_fields__):
         raise InvalidRequest(f"{what} holds an unknown key")
-    expires = values.get("expires")
-    if expires is not None and type(expires) is not int:
-        raise InvalidRequest(f'"expires" in {what} is not a whole number')
     return Credentials(
         database=string(values, "database", what) or "",
         user=string(values, "user", what) or database,
         password=checked_password(string(values, "password", what)),
         operation=string(values, "operation", what),
         new_password=_optional_password(string(values, "new_password", what)),
-        expires=expires,
+        expires=_whole(values, "expires", what),
         reply=string(values, "reply", what),
+        account=string(values, "account", what),
+        role=string(values, "role", what),
+        ttl=_seconds(values, "ttl", what, 1),
+        keep_old=_seconds(values, "keep_old", what, 0),
+        source=string(values, "source", what),
+        source_user=string(values, "source_user", what),
+        source_password=_optional_password(string(values, "source_password", what)),
     )
+
+
+def _whole(values: Mapping[str, object], key: str, what: str) -> int | None:
+    value = values.get(key)
+    if value is not None and type(value) is not int:
+        raise InvalidRequest(f'"{key}" in {what} is not a whole number')
+    return value
+
+
+def _seconds(values: Mapping[str, object], key: str, what: str, least: int) -> int | None:
+    value = _whole(values, key, what)
+    if value is not None and not least <= value <= MAX_TTL:
+        raise InvalidRequest(f'"{key}" in {what} has to be {least} to {MAX_TTL} seconds')
+    return value
 
 
 def _optional_password(value: str | None) -> str | None:

@@ -18,6 +18,10 @@ SYSTEM_USERS = frozenset({
     "dbhandler_restore",
 })  # fmt: skip
 SYSTEM_USER_PREFIXES = ("mysql.", "mariadb.")
+MAX_ACCOUNTS = 8
+"""Accounts of one database beside its own, where the server's owner says nothing."""
+MAX_COPIES = 2
+"""Copies of one database at a time, where the server's owner says nothing."""
 MAX_USER = {"mariadb": 80, "mysql": 32}
 """Characters in an account's user name, by engine."""
 
@@ -25,10 +29,14 @@ MAX_USER = {"mariadb": 80, "mysql": 32}
 @dataclass(frozen=True)
 class Policy:
     """The owner's rules. None for a quota means that there is no limit, for max_user_connections that the server's own
-    holds (0: no limit); admin_user is reserved as well."""
+    holds (0: no limit); max_accounts is how many accounts a database may have beside its own, max_copies how many
+    copies there may be of it; admin_user is reserved as
+    well."""
 
     name_pattern: re.Pattern[str] = field(default_factory=lambda: re.compile(DEFAULT_PATTERN))
     max_databases: int | None = None
+    max_accounts: int = MAX_ACCOUNTS
+    max_copies: int = MAX_COPIES
     max_user_connections: int | None = None
     require_sealed: bool = False
     require_tls: bool = False

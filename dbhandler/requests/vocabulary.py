@@ -15,6 +15,11 @@ class Query(StrEnum):
     ROTATE = "rotate_db"
     DROP = "drop_db"
     AUTHORITY = "authority_db"
+    GRANT = "grant_db"
+    REVOKE = "revoke_db"
+    RENEW = "renew_db"
+    ACCOUNTS = "accounts_db"
+    COPY = "copy_db"
 
 
 class BackupQuery(StrEnum):
@@ -32,6 +37,9 @@ class Status(StrEnum):
     ABSENT = "absent"
     ROTATED = "rotated"
     DROPPED = "dropped"
+    REVOKED = "revoked"
+    RENEWED = "renewed"
+    COPIED = "copied"
     WORKING = "working"
     """Of a restore: it is accepted, and not done yet."""
     RESTORED = "restored"
@@ -46,6 +54,16 @@ class Status(StrEnum):
     """The server has refused it for good."""
     ELSEWHERE = "left to another node"
     """Of events, in logs and metrics only: every node of a cluster has got it, and another one can open its box."""
+
+
+class Role(StrEnum):
+    """What an account may do in the database of its owner."""
+
+    OWNER = "owner"
+    """Everything inside of it, but neither dropping it by request nor giving others accounts."""
+    WRITER = "writer"
+    """Rows: reading and changing them, and calling routines."""
+    READER = "reader"
 
 
 class ServerState(StrEnum):

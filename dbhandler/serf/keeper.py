@@ -16,7 +16,7 @@ from pathlib import Path
 from dbhandler import edge, log, paths, usage
 from dbhandler.serf.output import relay
 from dbhandler.serf.presence import SerfPresence
-from dbhandler.settings.log_format import log_format
+from dbhandler.settings.output import log_format
 
 logger = logging.getLogger(__name__)
 

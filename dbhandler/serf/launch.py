@@ -21,7 +21,7 @@ from dbhandler.serf.rpc import Serf
 from dbhandler.serf.tags import Role, Tag
 from dbhandler.settings.config import group_name
 from dbhandler.settings.environment import prepared, without_secrets
-from dbhandler.settings.log_format import log_format
+from dbhandler.settings.output import log_format
 from dbhandler.settings.serf import SerfSettings, serf_settings
 from dbhandler.settings.setting import Reader
 

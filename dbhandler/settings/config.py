@@ -14,9 +14,9 @@ from dbhandler.errors import ConfigError
 from dbhandler.inventory import InRun, InState
 from dbhandler.log import shown
 from dbhandler.os_user import socket_user
-from dbhandler.requests.policy import DEFAULT_PATTERN, Policy
-from dbhandler.settings.log_format import LOG_FORMATS
+from dbhandler.requests.policy import DEFAULT_PATTERN, MAX_ACCOUNTS, MAX_COPIES, Policy
 from dbhandler.settings.names import official
+from dbhandler.settings.output import LOG_FORMATS, AuditSettings, audit_settings
 from dbhandler.settings.pool import pool_secrets
 from dbhandler.settings.serf import SerfSettings, serf_settings
 from dbhandler.settings.setting import Reader
@@ -80,6 +80,7 @@ class Config:
     auto_upgrade: bool
     upgrade_backup: bool
     metrics: MetricsSettings | None
+    audit: AuditSettings | None
     tls_names: tuple[str, ...]
     serf: SerfSettings
     pool_secrets: tuple[bytes, ...] = field(default=(), repr=False)
@@ -134,6 +135,7 @@ class Config:
             auto_upgrade=read.text("MARIADB_AUTO_UPGRADE") is not None,
             upgrade_backup=read.text("MARIADB_DISABLE_UPGRADE_BACKUP") is None,
             metrics=metrics_settings(read),
+            audit=audit_settings(read),
             tls_names=_tls_names(read),
             serf=serf_settings(environ),
             pool_secrets=pool_secrets(environ),
@@ -224,6 +226,8 @@ def _policy(read: Reader) -> Policy:
     return Policy(
         name_pattern=compiled,
         max_databases=read.number("DBHANDLER_MAX_DATABASES", 0, 1_000_000),
+        max_accounts=read.number_or(MAX_ACCOUNTS, "DBHANDLER_MAX_ACCOUNTS", 0, 1000),
+        max_copies=read.number_or(MAX_COPIES, "DBHANDLER_MAX_COPIES", 0, 1000),
         max_user_connections=read.number("DBHANDLER_MAX_USER_CONNECTIONS", 0, 100_000),
         require_sealed=read.flag("DBHANDLER_REQUIRE_SEALED"),
         require_tls=read.flag("DBHANDLER_REQUIRE_TLS"),

@@ -45,6 +45,11 @@ class Reader:
             raise ConfigError(f"{name} has to be a whole number from {least} to {most}, not {value!r}")
         return int(value)
 
+    def number_or(self, default: int, name: str, least: int, most: int) -> int:
+        """As number, with a default."""
+        value = self.number(name, least, most)
+        return default if value is None else value
+
     def choice(self, name: str, allowed: Sequence[str]) -> str:
         """One of `allowed`; the first of them where the variable is unset."""
         value = self.text(name) or allowed[0]

@@ -136,6 +136,19 @@ def test_what_is_not_empty_is_left_alone(shop: Shop) -> None:
     assert shop.pool.server.sql("SHOW TABLES IN left_before") == [("mine",)]
 
 
+def test_who_was_given_an_account_restores_nothing(shop: Shop) -> None:
+    """Whatever his role is: former states are the owner's."""
+    _, moment = filled(shop, "shared")
+    for role in ("owner", "reader"):
+        own = ("--owner-state", shop.file("shared"), "--state", shop.file(f"by_{role}"))
+        given = shop.request("shared", "--user", f"by_{role}", "--role", role, *own)
+        assert given.returncode == 0, given.stdout
+        time.sleep(SETTLED)
+        why = shop.refused("shared", "latest", f"from_{role}", state=f"by_{role}")
+        assert "is not the account's" in why
+        assert "is not the account's" in shop.refused("shared", said(moment), f"from_{role}", state=f"by_{role}")
+
+
 def test_a_tenant_gets_nothing_of_another(shop: Shop) -> None:
     _, moment = filled(shop, "victim")
     own = shop.make("tenant")

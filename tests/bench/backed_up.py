@@ -27,6 +27,20 @@ _VALUES = f"FLOOR(RAND() * 1e9), CONCAT(SHA2(RAND(), 256), {_CHANCE}), {_CHANCE}
 """As sysbench's: half of it is chance, so that nothing is there twice and a dump packs to about half."""
 
 
+def fill(server: Database, megabytes: int) -> None:
+    """Makes a database that is so large in a dump, without the log, which would hold all of it a second time."""
+    rows = megabytes * 1_000_000 // _ROW
+    server.sql(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+    server.sql(_TABLE, database=DATABASE)
+    with server.connect(database=DATABASE) as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_log_bin = 0")
+        cursor.execute(f"INSERT INTO items (k, c, pad) SELECT {_VALUES}")
+        there = 1
+        while there < rows:
+            more = min(there, rows - there, _AT_ONCE)
+            there += cursor.execute(f"INSERT INTO items (k, c, pad) SELECT {_VALUES} FROM items LIMIT {more}")
+
+
 class Filled:
     """The pool, and how the figures ask it."""
 
@@ -72,19 +86,6 @@ class Filled:
         )
         eventually("a dump", lambda: self.server.sql(users)[0][0], PATIENCE, 0.02)
 
-    def fill(self, megabytes: int) -> None:
-        """Without the log, which would hold all of it a second time."""
-        rows = megabytes * 1_000_000 // _ROW
-        self.server.sql(f"CREATE DATABASE {DATABASE}")
-        self.server.sql(_TABLE, database=DATABASE)
-        with self.server.connect(database=DATABASE) as connection, connection.cursor() as cursor:
-            cursor.execute("SET SESSION sql_log_bin = 0")
-            cursor.execute(f"INSERT INTO items (k, c, pad) SELECT {_VALUES}")
-            there = 1
-            while there < rows:
-                more = min(there, rows - there, _AT_ONCE)
-                there += cursor.execute(f"INSERT INTO items (k, c, pad) SELECT {_VALUES} FROM items LIMIT {more}")
-
     def change_newest(self) -> None:
         [(rows,)] = self.server.sql("SELECT COUNT(*) FROM items", database=DATABASE)
         newest = f"ORDER BY id DESC LIMIT {rows // 100}"
@@ -109,6 +110,6 @@ def filled(engine: str, megabytes: int) -> Iterator[Filled]:
     """One with so much in it, whose base is proven."""
     with backed_up(engine) as pool:
         pool.wait_proven(1)
-        pool.fill(megabytes)
+        fill(pool.server, megabytes)
         pool.take_base()
         yield pool

@@ -21,6 +21,7 @@ import pymysql
 
 from tests.bench import backup, galera
 from tests.bench.box import PREFIX, Box, docker
+from tests.bench.copies import copy, copy_mysql
 from tests.bench.figure import Figure, chart, table
 
 HERE = Path(__file__).parent
@@ -206,6 +207,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         request,
         thousand_events,
         crowded,
+        copy,
+        copy_mysql,
         memory,
         size,
     )

@@ -491,7 +491,7 @@ def test_rotating_keeps_open_connections_and_nothing_else(server: Database, tmp_
     old = request(server, "rotated", state)
     with closing(server.connect("rotated", old.password, "rotated")) as link, link.cursor() as cursor:
         cursor.execute("CREATE TABLE t (id INT PRIMARY KEY)")
-        new = rotate_password(state_file=state, rpc_addr=server.rpc_address, rpc_auth=RPC_KEY, timeout=30)
+        new = rotate_password(state_file=state, rpc_addr=server.rpc_address, rpc_auth=RPC_KEY, timeout=30, keep_old=0)
         assert new.password != old.password
         cursor.execute("INSERT INTO t VALUES (1)")
         assert not server.opens("rotated", old.password)

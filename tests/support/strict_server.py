@@ -23,6 +23,7 @@ SHAPES = [
         r"AND EXISTS \(SELECT 1 FROM mysql\.user\)",
         rf"SELECT Host FROM mysql\.user WHERE User = {VALUE}",
         re.escape(privilege_sql.rules().text),
+        r"SELECT 1 FROM information_schema\.TABLES WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'dbhandler_boxes'",
         rf"SELECT User, Host FROM mysql\.db WHERE CAST\({VALUE} AS BINARY\) LIKE CAST\(Db AS BINARY\) AND {OTHERS}"
         rf"(?: UNION ALL SELECT User, Host FROM mysql\.\w+_priv WHERE Db = {VALUE} AND {OTHERS})+ LIMIT 1",
         rf"SELECT Db FROM mysql\.db WHERE User = {VALUE} AND Host = {VALUE}",

@@ -64,7 +64,7 @@ def test_jobs_wait_for_jobs_and_have_an_end(path: Path) -> None:
 
 
 def test_the_workflows_run_every_suite_of_make_test() -> None:
-    [recipe] = re.findall(r"\$\(foreach part,([a-z ]+),then 'test-", MAKEFILE)
+    [recipe] = re.findall(r"\$\(foreach part,([a-z ]+),also 'test-", MAKEFILE)
     wanted = {f"test-{part}" for part in recipe.split()} | {"lint", "test-unit", "test-loopback"}
     assert wanted <= named(commands(GITHUB / "workflows" / "ci.yml"))
 

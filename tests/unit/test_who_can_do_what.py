@@ -12,6 +12,7 @@ STRANGER, MEMBER, POOL, RPC_KEY, TENANT = (
     f"hostile/test_{name}.py::test_" for name in ("stranger", "member", "pool", "rpc_key", "tenant")
 )
 OWN = "backup/test_own.py::test_"
+ROLES, COPIES = "image/test_roles.py::test_", "image/test_copies.py::test_"
 NOTHING_FOREIGN = (
     f"{MEMBER}a_bare_request_makes_an_empty_database_and_takes_none",
     f"{MEMBER}sql_and_shell_in_requests",
@@ -103,6 +104,10 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "a box that rotates or drops dies after a minute, and works once": (
         f"{MEMBER}a_captured_rotation_dies_and_a_captured_drop_works_once",
     ),
+    "so does one that gives, renews or takes an account": (
+        f"{ROLES}a_box_that_somebody_has_seen_is_worth_nothing",
+        f"{MEMBER}a_captured_rotation_dies_and_a_captured_drop_works_once",
+    ),
     "read what is in it": (f"{MEMBER}an_impostor_reads_no_box_that_is_not_for_it",),
     # An account.
     "everything in that one database (MySQL: but no triggers and functions, while it writes a binary log)": (
@@ -117,6 +122,14 @@ SHOWN: dict[str, tuple[str, ...]] = {
         f"{OWN}an_application_restores_its_own", f"{OWN}a_new_owner_gets_nothing_of_the_former_one",
         f"{OWN}without_the_owner_s_word_there_is_nothing",
     ),
+    "give others accounts in it, and take them away": (
+        f"{ROLES}a_role_is_what_it_says", f"{ROLES}who_is_revoked_is_out_at_once",
+    ),
+    "copy it into another one of its own": (f"{COPIES}a_copy_holds_everything_and_is_its_owners_alone",),
+    "give an account to another's database, or under a name that is taken": (
+        f"{ROLES}nobody_gives_keys_to_anothers_database_or_takes_anothers_name",
+    ),
+    "copy another's": (f"{COPIES}nobody_else_gets_one",),
     "see any other, or another's password": (
         f"{OWN}a_tenant_gets_nothing_of_another",
         f"{TENANT}no_statement_reaches_further", f"{TENANT}a_routine_of_ones_own_reaches_no_further",
@@ -134,6 +147,20 @@ SHOWN: dict[str, tuple[str, ...]] = {
         f"{TENANT}one_accounts_connections_leave_room_for_others",
         f"{TENANT}several_accounts_that_take_all_keep_no_request_waiting",
         f"{TENANT}drops_of_a_locked_database_hold_nobody_up",
+    ),
+    # An account that an owner has given.
+    "what its role says, until its end": (
+        f"{ROLES}a_role_is_what_it_says", f"{ROLES}an_account_ends_with_its_sessions_and_nobody_elses",
+        f"{ROLES}what_ended_while_the_server_or_the_agent_was_away_is_gone_when_they_are_back",
+    ),
+    "change its own password": (f"{ROLES}who_has_a_role_proves_it_and_has_no_say_in_the_database",),
+    "do anything that its role does not say": (f"{ROLES}a_role_is_what_it_says",),
+    "renew itself, give, list or take accounts": (
+        f"{ROLES}who_has_a_role_proves_it_and_has_no_say_in_the_database",
+    ),
+    "drop, copy or restore the database": (
+        f"{ROLES}who_has_a_role_proves_it_and_has_no_say_in_the_database", f"{COPIES}nobody_else_gets_one",
+        f"{OWN}who_was_given_an_account_restores_nothing",
     ),
     # The admin.
     "everything": (f"{TENANT}the_admin_does_everything",),

@@ -54,7 +54,7 @@ def provisioner(clock: Clock) -> FakeProvisioner:
 
 @pytest.fixture
 def worker(provisioner: FakeProvisioner, clock: Clock) -> Worker:
-    return Worker(provisioner, None, clock)  # type: ignore[arg-type]
+    return Worker(provisioner, None, None, None, clock)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ class Tried:
 
     def __init__(self, provisioner: FakeProvisioner, clock: Clock) -> None:
         self.serves, self._provisioner, self.clock = True, provisioner, clock
-        self.worker = Worker(provisioner, None, clock, serves=lambda: self.serves)  # type: ignore[arg-type]
+        self.worker = Worker(provisioner, None, None, None, clock, serves=lambda: self.serves)  # type: ignore[arg-type]
 
     def fails(self, name: str = "a", seconds: float = 0.0) -> Unavailable:
         self._provisioner.error, self._provisioner.seconds = Unavailable("locked"), seconds
@@ -253,7 +253,7 @@ class Observed:
     def __init__(self, provisioner: FakeProvisioner, clock: Clock, folder: Path) -> None:
         self.seen: list[tuple[str, str, float]] = []
         self.server = RecordingServer()
-        self.worker = Worker(provisioner, None, clock, self._observe)  # type: ignore[arg-type]
+        self.worker = Worker(provisioner, None, None, None, clock, self._observe)  # type: ignore[arg-type]
         self.queries = Queries(
             self.worker, self.server, ServerWatch(self.server, "mariadb", "admin"),  # type: ignore[arg-type]
             Remembering(), Spool(str(folder)), dict, LastError(), clock, self._observe,

@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 from dbhandler import passwords
+from dbhandler.audit.record import Entry
 from dbhandler.boot import admin
 from dbhandler.boot.admin import AdminAccount
 from dbhandler.engine import sql
@@ -94,14 +95,20 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.server, self.log, self.pending = AccountServer(), Printer(), folder / "admin.pending"
+        self.told: list[Entry] = []
 
     def start(self, given: str | None = None, kill_after: int | None = None) -> str:
         """One start of dbhandler-admin; returns what it printed. Raises Killed."""
         before = len(self.log.getvalue())
         self.server.fuse = self.log.fuse = Fuse(kill_after)
-        account = AdminAccount(self.server, "mariadb", USER, given, self.pending, self.log)  # type: ignore[arg-type]
-        account.ensure()
+        parts = (self.server, "mariadb", USER, given, self.pending, self.log, self._tell)
+        AdminAccount(*parts).ensure()  # type: ignore[arg-type]
         return self.log.getvalue()[before:]
+
+    def _tell(self, entry: Entry) -> None:
+        self.log.fuse.burn()
+        self.told.append(entry)
+        self.log.fuse.burn()
 
     def printed_passwords(self) -> list[str]:
         return re.findall(r"mysql -uadmin -p(\S+) -h<host> -P<port>", self.log.getvalue())
@@ -282,7 +289,12 @@ def check_finished(world: World) -> None:
     assert world.server.lets_in(world.printed_passwords()[-1])
     assert world.server.granted == {USER}
     assert not world.pending.exists()
+    # A kill between the line and the end of it has it told twice, never not at all.
+    assert set(world.told) == {Entry("create_admin", "created", account=USER, origin="start")}
+    told = len(world.told)
+    assert told <= 3
     assert world.start() == ""
+    assert len(world.told) == told
 
 
 def refuse_after(effect: Effect) -> Effect:

@@ -344,6 +344,34 @@ def test_a_folder_that_cannot_be_written_stops_the_start(tmp_path: Path, monkeyp
         places.check([tmp_path])
 
 
+def test_the_folder_of_the_audit_trail_is_made_and_given(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered(environ | {"DBHANDLER_AUDIT": str(tmp_path / "volume" / "a" / "trail")})
+    assert (tmp_path / "volume" / "a").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "new").mkdir()
+    given: list[Path] = []
+    for name, become in (("geteuid", lambda: 0), ("initgroups", noop), ("setgid", noop), ("setuid", noop)):
+        monkeypatch.setattr(os, name, become)
+    monkeypatch.setattr(os, "chown", lambda path, *_, **__: given.append(path))
+    monkeypatch.setattr(os, "fchown", noop)
+    monkeypatch.setattr("pwd.getpwnam", lambda name: account(name, uid=4711))
+    entered(environ | {"DBHANDLER_OS_USER": "mysql", "DBHANDLER_AUDIT": str(tmp_path / "new" / "trail")})
+    assert given[0] == tmp_path / "new"
+
+
+def noop(*_: object) -> None:
+    """Instead of what only root may do."""
+
+
+def test_a_place_where_no_audit_trail_can_be_stops_the_start(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trail = f"{environ['DBHANDLER_DATA_DIR']}/trail"
+    assert boot.entrypoint([], environ | {"DBHANDLER_AUDIT": trail}) == os.EX_CONFIG
+    assert f"DBHANDLER_AUDIT: {trail} is in {environ['DBHANDLER_DATA_DIR']}, where" in capsys.readouterr().err
+
+
 def test_a_data_directory_that_cannot_be_used_stops_the_start(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

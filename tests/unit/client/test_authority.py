@@ -238,5 +238,5 @@ def test_a_place_that_cannot_be_written_is_one_sentence(application: Application
 def test_it_is_kept_beside_the_state_unless_there_is_another_word(
     state: str | None, given: str | None, expected: str | None
 ) -> None:
-    client = asking._client("localhost:1", "", state, 0, asking.silent, given)
+    client = asking.client_for("localhost:1", "", state, 0, asking.silent, given)
     assert client._authority.path == (Path(expected) if expected else None)

@@ -40,7 +40,7 @@ class Played:
 
     def save(self, **more: str) -> None:
         known = {"key": self.keys.public, "pool": OURS.id}
-        state = State("shop", "clerk", "hunter2-hunter2", **{**known, **more})
+        state = State("shop", "clerk", "hunter2-hunter2", **{**known, **more})  # type: ignore[arg-type]
         StateFile(self.folder / "shop.json").save(state)
 
     def restore(self, target: str = "before", at: str = "latest", **more: object) -> Connection:

@@ -87,5 +87,5 @@ def test_whoever_waits_goes_on_when_somebody_has_accepted_it(
     def accepted(_seconds: float) -> None:
         accept(FakeSerf([successor(keys)], made), state, "shop", "b")  # type: ignore[arg-type]
 
-    asking._sleep = accepted
+    asking.asker._sleep = accepted
     assert asking.create("shop", None, {}).host == "b"

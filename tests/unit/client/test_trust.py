@@ -446,7 +446,7 @@ def test_a_state_file_of_a_version_without_pools_goes_on(
     application.serf.servers = [PlayedServer("a", keys["a"], pool)]  # type: ignore[arg-type]
     assert application.asks() == "a"
     expected = OURS.id if pool else None
-    assert application.state == State(**values, pool=expected)
+    assert application.state == State(**values, pool=expected)  # type: ignore[arg-type]
 
 
 def test_a_server_of_an_older_version_is_asked_as_before(application: Application, keys: Mapping[str, Keys]) -> None:

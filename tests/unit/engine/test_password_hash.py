@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from dbhandler.engine.password_hash import matches, sha2_hash, sha256_crypt, stored
+from dbhandler.engine.password_hash import Way, matches, sha2_hash, sha256_crypt, stored
 from dbhandler.errors import InvalidRequest
 
 NATIVE = "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7"
@@ -63,14 +63,14 @@ def test_mysql_stores_what_we_make() -> None:
 
 @pytest.mark.parametrize(("plugin", "kept"), [("mysql_native_password", NATIVE), ("caching_sha2_password", SHA2)])
 def test_a_password_matches_or_does_not(plugin: str, kept: str) -> None:
-    assert matches("secret", plugin, kept, "N") is True
-    assert matches("wrong", plugin, kept, "N") is False
-    assert matches("", plugin, kept, "N") is False
-    assert matches("secret" * 40, plugin, kept, "N") is False
+    assert matches("secret", Way(plugin, kept, False)) is True
+    assert matches("wrong", Way(plugin, kept, False)) is False
+    assert matches("", Way(plugin, kept, False)) is False
+    assert matches("secret" * 40, Way(plugin, kept, False)) is False
 
 
 def test_a_locked_account_lets_nobody_in() -> None:
-    assert matches("secret", "mysql_native_password", NATIVE, "Y") is False
+    assert matches("secret", Way("mysql_native_password", NATIVE, True)) is False
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_a_locked_account_lets_nobody_in() -> None:
     [("ed25519", NATIVE), ("None", "invalid"), ("mysql_native_password", ""), ("caching_sha2_password", SHA2[:-1])],
 )
 def test_what_is_no_known_hash_is_for_the_server_to_tell(plugin: str, kept: str) -> None:
-    assert matches("secret", plugin, kept, "N") is None
+    assert matches("secret", Way(plugin, kept, False)) is None

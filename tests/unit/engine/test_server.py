@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import traceback
+from collections.abc import Callable
 
 import pymysql
 import pytest
 
-from dbhandler.engine.password_hash import native_hash
+from dbhandler.engine.password_hash import native_hash, sha2_hash
 from dbhandler.engine.server import Server
 from dbhandler.engine.sql import Statement, create_user
 from dbhandler.errors import DbHandlerError, Full, ServerError, Unavailable
@@ -229,11 +231,32 @@ def test_whether_it_serves_can_be_asked(driver: Driver, server: Server) -> None:
     assert not server.serves()
 
 
-@pytest.mark.parametrize(("version", "table"), [("11.8.3-MariaDB", "global_priv"), ("9.7.4-2", "mysql.user")])
+def kept_by_mariadb(*passwords: str) -> tuple[str]:
+    first, *more = [
+        {"plugin": "mysql_native_password", "authentication_string": native_hash(password)} for password in passwords
+    ]
+    return (json.dumps({"access": 0, **first, **({"auth_or": [{}, *more]} if more else {})}),)
+
+
+def kept_by_mysql(*passwords: str) -> tuple[object, ...]:
+    first, *more = [sha2_hash(password, "0123456789abcdefghij", 5000) for password in passwords]
+    return "caching_sha2_password", first, "N", json.dumps({"additional_password": more[0]}) if more else None
+
+
+@pytest.mark.parametrize("passwords", [["right"], ["new", "right"], ["right", "old"]])
+@pytest.mark.parametrize(
+    ("version", "table", "kept"),
+    [("11.8.3-MariaDB", "global_priv", kept_by_mariadb), ("9.7.4-2", "mysql.user", kept_by_mysql)],
+)
 def test_a_password_is_proved_over_the_open_connection(
-    driver: Driver, server: Server, version: str, table: str
+    driver: Driver,
+    server: Server,
+    version: str,
+    table: str,
+    kept: Callable[..., tuple[object, ...]],
+    passwords: list[str],
 ) -> None:
-    driver.version, driver.rows = version, (("mysql_native_password", native_hash("right"), "N"),)
+    driver.version, driver.rows = version, (kept(*passwords),)
     assert server.accepts("u", "right")
     assert not server.accepts("u", "wrong")
     assert len(driver.connects) == 1
@@ -241,7 +264,7 @@ def test_a_password_is_proved_over_the_open_connection(
 
 
 def test_what_is_no_plain_password_is_tried(driver: Driver, server: Server) -> None:
-    driver.rows = ((None, "invalid", "N"),)
+    driver.rows = (("no JSON",),)
     driver.refusals = [None, None, pymysql.err.OperationalError(1045, "no")]
     assert server.accepts("u", "p")
     assert not server.accepts("u", "p")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dbhandler.audit.record import Entry as Told
 from dbhandler.engine import sql
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import Busy, Denied, ServerError, Unavailable
@@ -104,9 +105,11 @@ class Site:
     registry: Remembering
     trash: Trash
     clock: Clock
+    told: list[Told] = field(default_factory=list)
 
     def drops(self, node: str = "") -> Drops:
-        return Drops(self.world, "mariadb", self.registry, self.trash, node, self.clock, self.clock.advance)  # type: ignore[arg-type]
+        parts = (self.world, "mariadb", self.registry, self.trash, node, self.clock, self.clock.advance)
+        return Drops(*parts, audit=self.told.append)  # type: ignore[arg-type]
 
     def dumps(self) -> list[str]:
         return [kept.path.name for kept in self.trash.dumps("shop")]
@@ -115,12 +118,18 @@ class Site:
         assert (self.world.exists, self.world.account, self.world.rows) == (False, False, {})
         assert self.registry.dropped_at("shop") == 42
         assert len(self.dumps()) == 1
+        # Twice where it was cut between the line and its end.
+        assert {(told.operation, told.outcome, told.database, told.account) for told in self.told} == {
+            ("drop_db", "dropped", "shop", "app")
+        }
+        assert len(self.told) <= 2 and self.told[-1].dump in self.dumps()
 
     def check_untouched(self) -> None:
         world = self.world
         assert (world.exists, world.account, world.locked, world.writes, world.rows) == (True, True, False, True, {})
         assert self.registry.dropped_at("shop") is None
         assert self.dumps() == []
+        assert self.told == []
 
 
 @pytest.fixture
@@ -132,6 +141,7 @@ def test_a_drop_shuts_out_dumps_and_drops_in_this_order(site: Site) -> None:
     site.world.sessions = [7]
     name = site.drops().carry_out(APP, 42)
     assert site.dumps() == [name]
+    assert site.told == [Told("drop_db", "dropped", "shop", "app", origin="query drop_db", dump=name)]
     site.check_dropped()
     steps = [
         drop_sql.lock("app", locked=True),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dbhandler.audit.record import Entry
 from dbhandler.errors import Busy, DbHandlerError, ServerError
 from dbhandler.provisioning import lane as module
 from dbhandler.provisioning.lane import EXPIRY_INTERVAL, STALE, WAITING, Lane
@@ -48,9 +49,14 @@ def drops(tmp_path: Path) -> FakeDrops:
 
 
 @pytest.fixture
-def lane(drops: FakeDrops, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Lane:
+def told() -> list[Entry]:
+    return []
+
+
+@pytest.fixture
+def lane(drops: FakeDrops, clock: Clock, monkeypatch: pytest.MonkeyPatch, told: list[Entry]) -> Lane:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
-    return Lane(drops, clock)  # type: ignore[arg-type]
+    return Lane(drops, clock, told.append)  # type: ignore[arg-type]
 
 
 def asker(name: str) -> Credentials:
@@ -148,7 +154,7 @@ def test_what_is_left_is_looked_after_until_it_is_settled(lane: Lane, drops: Fak
     assert drops.looks == 3
 
 
-def test_dumps_expire_by_the_clock(lane: Lane, drops: FakeDrops, clock: Clock) -> None:
+def test_dumps_expire_by_the_clock(lane: Lane, drops: FakeDrops, clock: Clock, told: list[Entry]) -> None:
     lane.look()
     drops.trash.folder.mkdir()
     old = drops.trash.folder / "old-20200101T000000Z.sql.gz"
@@ -159,6 +165,7 @@ def test_dumps_expire_by_the_clock(lane: Lane, drops: FakeDrops, clock: Clock) -
     clock.advance(EXPIRY_INTERVAL + 1)
     lane.look()
     assert not old.exists()
+    assert told == [Entry("expire", "expired", origin="trash", dump=old.name)]
 
 
 def test_where_no_dumps_are_kept_none_is_told(lane: Lane, drops: FakeDrops) -> None:

@@ -122,7 +122,7 @@ def test_old_dumps_and_unfinished_ones_go_and_nothing_else(tmp_path: Path) -> No
     os.utime(folder / cut, (0, time.time() - ABANDONED - 1))
     (folder / "folder-20200101T000000Z.sql.gz").mkdir()
     (folder / "link-20200101T000000Z.sql.gz").symlink_to(tmp_path)
-    bin.expire({used})
+    assert bin.expire({used}) == ["old-20200101T000000Z.sql.gz"]
     left = ["folder-20200101T000000Z.sql.gz", "link-20200101T000000Z.sql.gz", "mine.sql.gz", new, "notes.txt"]
     assert names(tmp_path) == [*left, used, written]
 

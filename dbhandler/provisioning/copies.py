@@ -1,0 +1,188 @@
+"""Writes copies of databases, one after another, in a thread of its own: what one moment of the original held, read
+without stopping those who write to it, and loaded with the rights of the account that the copy is for."""
+
+from __future__ import annotations
+
+import logging
+import math
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from dbhandler.engine import sql
+from dbhandler.engine.server import Server
+from dbhandler.errors import Busy, DbHandlerError, ServerError
+from dbhandler.log import shown
+from dbhandler.provisioning import drop_sql
+from dbhandler.provisioning.copy_table import CopyTable
+from dbhandler.provisioning.definer import redefined
+from dbhandler.provisioning.loading import Loading
+from dbhandler.requests.box import Credentials
+
+logger = logging.getLogger(__name__)
+
+WAITING = 10
+"""Copies that may wait for their turn."""
+AGAIN = 1.0
+"""Seconds until a copy that is being written is asked for again."""
+STALE = 60.0
+"""Seconds after which a copy that nobody has asked for again is not begun any more."""
+STALLED = 60.0
+"""Seconds without a line more, after which a dump waits for a lock and is given up."""
+BEAT = 3.0
+"""Seconds between two looks after a copy that is being written."""
+
+
+@dataclass
+class _Job:
+    copy: Credentials
+    source: Credentials
+    asked: float
+    ended: threading.Event = field(default_factory=threading.Event)
+    error: DbHandlerError | None = None
+
+
+class Copies:
+    """The copies that wait, and the one that is written. server is a connection of this thread's own; command makes the
+    dump program's command line, connect opens a connection as an account; node is this node's identity in a cluster.
+    `run` is the thread; the rest is for others."""
+
+    def __init__(
+        self,
+        server: Server,
+        command: Callable[[str], Sequence[str]],
+        connect: Callable[[Credentials], Server],
+        node: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server, self._command, self._connect = server, command, connect
+        self._node, self._clock, self._table = node, clock, CopyTable(server)
+        self._lock, self._wake = threading.Lock(), threading.Event()
+        self._jobs: dict[str, _Job] = {}
+        self._current: _Job | None = None
+
+    def ask(self, copy: Credentials, source: Credentials) -> None:
+        """Has the database of `copy` made what that of `source` is. Returns when it is whole; raises Busy until then
+        (ask again), or what has prevented it."""
+        with self._lock:
+            job = self._entered(copy, source)
+        self._wake.set()
+        job.ended.wait(AGAIN)
+        with self._lock:
+            if not job.ended.is_set():
+                raise Busy(f"the database {shown(source.database)} is being copied: ask again", AGAIN)
+            self._jobs.pop(copy.database, None)
+        if job.error:
+            raise job.error
+
+    def run(self, stop: threading.Event) -> None:
+        """Writes copies until `stop` is set."""
+        while not stop.is_set():
+            self.look()
+            self._wake.wait(1.0)
+            self._wake.clear()
+
+    def look(self) -> None:
+        """Writes every copy that waits."""
+        while job := self._next():
+            self._carry_out(job)
+
+    def _entered(self, copy: Credentials, source: Credentials) -> _Job:
+        now = self._clock()
+        self._jobs = {name: job for name, job in self._jobs.items() if now - job.asked < STALE or job is self._current}
+        job = self._jobs.get(copy.database)
+        if job is None:
+            if len(self._jobs) >= WAITING:
+                raise Busy(f"{len(self._jobs)} copies wait to be written: ask again", AGAIN)
+            job = self._jobs[copy.database] = _Job(copy, source, now)
+        job.asked = now
+        return job
+
+    def _next(self) -> _Job | None:
+        with self._lock:
+            waiting = (job for job in self._jobs.values() if not job.ended.is_set())
+            self._current = next(waiting, None)
+            return self._current
+
+    def _carry_out(self, job: _Job) -> None:
+        began = self._clock()
+        names = f"the copy {shown(job.copy.database)} of {shown(job.source.database)}"
+        try:
+            self._write(job.copy, job.source)
+            logger.info("%s is written (%.1f s)", names, self._clock() - began)
+        except DbHandlerError as error:
+            job.error = error
+            logger.warning("%s failed: %s", names, error)
+        except Exception as error:
+            job.error = ServerError(f"{names} failed; the log says more")
+            logger.error("%s failed (%s)", names, type(error).__name__)
+        job.ended.set()
+
+    def _write(self, copy: Credentials, source: Credentials) -> None:
+        self._table.begin(copy.database, source.database, self._node)
+        [(charset, collation)] = self._server.execute(drop_sql.defaults(source.database))
+        # What a try before has left goes first.
+        self._server.execute(sql.drop_database(copy.database))
+        self._server.execute(sql.create_missing_database(copy.database, str(charset), str(collation)))
+        with self._dumped(source.database, copy.database) as lines:
+            Loading(lambda: self._connect(copy)).load(redefined(lines, copy.user, source.user))
+        self._table.end(copy.database)
+
+    @contextmanager
+    def _dumped(self, database: str, copy: str) -> Iterator[Iterator[bytes]]:
+        """The lines of a dump as they are written. Raises ServerError with the program's complaint."""
+        dump = subprocess.Popen(
+            self._command(database), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert dump.stdout is not None and dump.stderr is not None  # noqa: S101
+        watch = _Watch(dump, self._clock)
+        try:
+            with dump.stdout, dump.stderr:
+                yield self._followed(watch.lines(dump.stdout), copy)
+                complaint = " ".join(dump.stderr.read(1000).decode(errors="replace").split())
+            if dump.wait():
+                reason = watch.reason or shown(complaint, 300)
+                raise ServerError(f"the database {shown(database)} was not copied: {reason}")
+        finally:
+            dump.kill()
+            dump.wait()
+            watch.stop()
+
+    def _followed(self, lines: Iterator[bytes], copy: str) -> Iterator[bytes]:
+        last = self._clock()
+        for line in lines:
+            yield line
+            if self._clock() - last > BEAT:
+                last = self._clock()
+                self._table.at_it(copy)
+
+
+class _Watch:
+    """Ends a dump that stands still: it waits for a lock, and nobody for it."""
+
+    def __init__(self, dump: subprocess.Popen[bytes], clock: Callable[[], float]) -> None:
+        self._dump, self._clock, self._last, self.reason = dump, clock, clock(), ""
+        self._stop = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def lines(self, output: Iterator[bytes]) -> Iterator[bytes]:
+        """The lines of the dump."""
+        for line in output:
+            # Whoever takes it may take his time.
+            self._last = math.inf
+            yield line
+            self._last = self._clock()
+
+    def stop(self) -> None:
+        """The dump has ended."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(1.0):
+            if self._clock() - self._last > STALLED:
+                self.reason = f"its dump stood still for {STALLED:.0f} s: somebody holds a lock"
+                self._dump.kill()
+                return

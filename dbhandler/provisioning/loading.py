@@ -1,0 +1,80 @@
+"""Loads a dump as it is written: its rows by several connections at once, so that a server with more than one core is
+done sooner than by the engine's own client."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+
+from dbhandler.engine.server import Server
+from dbhandler.errors import DbHandlerError
+from dbhandler.provisioning.dump_statements import DumpStatement, Kind, statements
+
+LOADERS = 2
+"""Connections that load rows, beside the one for all else."""
+AHEAD = 2
+"""Statements that wait for each of them: one may have a megabyte."""
+
+
+class Loading:
+    """One load. connect opens a connection as the account that loads. Raises DbHandlerError."""
+
+    def __init__(self, connect: Callable[[], Server], loaders: int = LOADERS) -> None:
+        self._connect, self._loaders = connect, loaders
+        self._rows: queue.Queue[bytes | None] = queue.Queue(AHEAD * loaders)
+        self._error: DbHandlerError | None = None
+
+    def load(self, lines: Iterable[bytes]) -> None:
+        """Carries out the statements in the lines of a dump; the first that fails ends it."""
+        with ExitStack() as stack:
+            main = stack.enter_context(self._connect())
+            loaders = [stack.enter_context(self._connect()) for _ in range(self._loaders)]
+            threads = [threading.Thread(target=self._work, args=(loader,), daemon=True) for loader in loaders]
+            for thread in threads:
+                thread.start()
+            try:
+                self._carry_out(main, loaders, lines)
+            finally:
+                for _ in threads:
+                    self._rows.put(None)
+                for thread in threads:
+                    thread.join()
+        self._check()
+
+    def _carry_out(self, main: Server, loaders: list[Server], lines: Iterable[bytes]) -> None:
+        is_begin = True
+        for statement in statements(lines):
+            self._check()
+            if statement.kind is Kind.ROWS:
+                is_begin = False
+                self._rows.put(statement.text)
+            else:
+                self._prepare(statement, loaders if is_begin else [])
+                main.load(statement.text)
+        self._rows.join()
+
+    def _prepare(self, statement: DumpStatement, loaders: list[Server]) -> None:
+        if statement.kind is Kind.OTHER:
+            self._rows.join()
+            self._check()
+        elif statement.kind is Kind.SESSION:
+            for loader in loaders:
+                loader.load(statement.text)
+
+    def _work(self, loader: Server) -> None:
+        while (rows := self._rows.get()) is not None:
+            try:
+                # After a failure the rest is taken, and not loaded: nobody is to wait for room.
+                if self._error is None:
+                    loader.load(rows)
+            except DbHandlerError as error:
+                self._error = error
+            finally:
+                self._rows.task_done()
+        self._rows.task_done()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
