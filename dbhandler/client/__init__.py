@@ -12,9 +12,11 @@ from dbhandler.client.asking import request_database, rotate_password
 
 if TYPE_CHECKING:
     from dbhandler.client.accounts import Account, list_accounts, renew, request_account, revoke_account
+    from dbhandler.client.copying import copy_database
 
 __all__ = [
-    "Account", "list_accounts", "renew", "request_account", "request_database", "revoke_account", "rotate_password",
+    "Account", "copy_database", "list_accounts", "renew", "request_account", "request_database", "revoke_account",
+    "rotate_password",
 ]  # fmt: skip
 
 
@@ -22,6 +24,6 @@ def __getattr__(name: str) -> object:
     """What only a few applications need is loaded when it is used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dbhandler.client import accounts
+    from dbhandler.client import accounts, copying
 
-    return getattr(accounts, name)
+    return getattr(copying if name == "copy_database" else accounts, name)

@@ -61,12 +61,12 @@ def request_account(
     where the account has another role, or the database as many accounts as the server allows.
     """
     owner, file = StateFile(Path(owner_state_file)), StateFile(Path(state_file) if state_file is not None else None)
-    own, wanted = _owner(owner), _role(role)
+    own, wanted = owner_of(owner), _role(role)
     own.check_is_for(name, None)
     account = file.save_first(chosen(name, user, key=own.key, cluster=own.cluster, pool=own.pool, role=wanted))
     account.check_is_for(name, user)
     client = client_for(rpc_addr, rpc_auth, state_file, timeout, progress, ca_file)
-    return _given(client, partial(_owner, owner), _settled(client, file, account), wanted, ttl)
+    return _given(client, partial(owner_of, owner), _settled(client, file, account), wanted, ttl)
 
 
 def revoke_account(
@@ -134,11 +134,11 @@ def renew(
 
 
 def _asking(owner_state_file: Place) -> Callable[[], State]:
-    return partial(_owner, StateFile(Path(owner_state_file)))
+    return partial(owner_of, StateFile(Path(owner_state_file)))
 
 
-def _owner(file: StateFile) -> State:
-    """Who owns the database, by his state file. Raises InvalidRequest, TryLater."""
+def owner_of(file: StateFile) -> State:
+    """Who owns a database, by the state file of whoever requested it. Raises InvalidRequest, TryLater."""
     own = file.known()
     if own.role is not None:
         raise InvalidRequest(f"the account {shown(own.user)} was given by the owner, whose state file is needed here")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from dbhandler.client.authority import AuthorityFile
 from dbhandler.client.connection import Connection
 from dbhandler.client.dropped import Dropped, dropped
 from dbhandler.client.one_server import Box
-from dbhandler.client.rotation import begun, begun_if_older, ended
+from dbhandler.client.rotation import begun, begun_if_older, ended, given_up, unchanged
 from dbhandler.client.state import State, StateFile, chosen
 from dbhandler.client.successor import accept
+from dbhandler.errors import Denied
 from dbhandler.requests.payload import check_name
-from dbhandler.requests.vocabulary import Query
+from dbhandler.requests.vocabulary import Query, Status
 from dbhandler.serf.access import addresses, auth_key, connect_first
 from dbhandler.serf.rpc import Serf
 from dbhandler.serf.tags import Tag
@@ -159,8 +161,11 @@ class Client:
             state = self._file.save_first(chosen(name, user or name, self._now))
         state.check_is_for(name, user)
         if state.next_password is not None:
-            return self._changed(state, KEEP_OLD)
-        return self.keep(state, self._ask(Query.CREATE, state, lambda _: {"ttl": ttl}, options))
+            # Denied, too, where the database has ended meanwhile: then it is made anew.
+            with suppress(Denied):
+                return self._changed(state, KEEP_OLD)
+        made = self._ask(Query.CREATE, state, lambda _: {"ttl": ttl}, options)
+        return self.keep(state, made, given_up if made.answer.status == Status.CREATED else unchanged)
 
     def rotate(self, keep_old: int = KEEP_OLD) -> Connection:
         """A new password for the account of the state file, beside which the former one is valid for keep_old seconds.
@@ -186,7 +191,7 @@ class Client:
         self._file.remove()
         return dropped(state.database, done.server.name, done.answer.dump)
 
-    def keep(self, account: State, made: Done, change: Callable[[State], State] = lambda saved: saved) -> Connection:
+    def keep(self, account: State, made: Done, change: Callable[[State], State] = unchanged) -> Connection:
         """Notes in the state file of an account who has it, and the change; returns how to connect."""
         answer, server = made.answer, made.server
         if made.root:

@@ -68,7 +68,8 @@ class Keeper:
     def _renew(self) -> None:
         options = self._options
         accounts.renew(
-            ttl=options.ttl, owner_state_file=options.owner_state or options.state, state_file=options.state,
+            ttl=options.ttl, owner_state_file=options.owner_state if options.role else options.state,
+            state_file=options.state,
             ca_file=self._ca_file, timeout=min(self._patience, options.ttl / 6), **self._ways,
         )  # fmt: skip
 

@@ -77,6 +77,11 @@ def _connection(options: argparse.Namespace, asking: Mapping[str, Any]) -> Conne
         return client.rotate_password(state_file=options.state, ca_file=_ca_file(options), keep_old=keep_old, **asking)
     if options.restore_as is not None:
         return _restored(options, asking)
+    if options.copy_of is not None:
+        # As above.
+        from dbhandler.client import copying
+
+        return copying.asked(options, asking)
     if options.role:
         # As above.
         from dbhandler.client import sharing

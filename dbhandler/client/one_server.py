@@ -20,7 +20,7 @@ from dbhandler.serf.members import Member
 from dbhandler.serf.proof import shows_proof
 from dbhandler.serf.rpc import Serf
 
-MADE = (Status.CREATED, Status.EXISTS, Status.ROTATED)
+MADE = (Status.CREATED, Status.EXISTS, Status.ROTATED, Status.COPIED)
 """Answers that say where the server is."""
 MOST_BYTES = 900
 """Of a payload and the name of the member that it is for: what Serf carries in a query."""
@@ -36,6 +36,7 @@ _SUCCESSES: Mapping[str, tuple[Status, ...]] = {
     Query.REVOKE: (Status.REVOKED, Status.ABSENT),
     Query.RENEW: (Status.RENEWED,),
     Query.ACCOUNTS: (Status.OK,),
+    Query.COPY: (Status.COPIED,),
 }
 
 

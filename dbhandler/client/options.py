@@ -25,6 +25,7 @@ _USAGE = """\
        %(prog)s --rotate|--drop --state FILE [options]
        %(prog)s [NAME] --restore-as NEW --at MOMENT --state FILE [options] [-- COMMAND ...]
        %(prog)s NAME --user USER --role ROLE --owner-state FILE [options] [-- COMMAND ...]
+       %(prog)s NAME --copy-of DATABASE --owner-state FILE [options] [-- COMMAND ...]
        %(prog)s --list-accounts|--revoke USER|--renew --owner-state FILE [options]"""
 
 _EPILOG = """\
@@ -99,6 +100,8 @@ def _add_lifecycle(made: Parser) -> None:
     one_of.add_argument("--drop", action="store_true", help="drop the database of --state; tells where its dump is")
     one_of.add_argument("--restore-as", metavar="NEW", help="make the database NEW, with an account of its own, of "
         "what that of --state held at the moment of --at; all other options are about NEW")  # fmt: skip
+    one_of.add_argument("--copy-of", metavar="DATABASE", help="make the database NAME, with an account of its own, of "
+        "what that of --owner-state holds now; --state is NAME.json beside that one by default")  # fmt: skip
     one_of.add_argument("--list-accounts", action="store_true", help="print the accounts beside the owner's, as a "
         "table, or with --format json")  # fmt: skip
     one_of.add_argument("--revoke", metavar="USER", help="take the account USER away, and end its sessions")
@@ -114,7 +117,7 @@ def _add_lifecycle(made: Parser) -> None:
 
 def _add_sharing(made: Parser) -> None:
     made.add_argument("--owner-state", type=Path, metavar="FILE", help="the state file of whoever requested the "
-        "database: it proves to --role, --list-accounts, --revoke and --renew whose it is")  # fmt: skip
+        "database: it proves to --role, --copy-of, --list-accounts, --revoke and --renew whose it is")  # fmt: skip
 
 
 def check(options: argparse.Namespace, command: Sequence[str]) -> None:
@@ -140,20 +143,22 @@ def _lifecycle(options: argparse.Namespace, _command: Sequence[str]) -> Rules:
         (restores and new, "--restore-as goes with none of --charset, --collation and --accept-server"),
         ((options.at or options.restore_state) and not restores,
          "--at and --restore-state need --restore-as NAME, the name of the new database"),
-        (options.role and new, "--role goes with none of --charset, --collation and --accept-server"),
+        ((options.role or options.copy_of is not None) and new,
+         "--role and --copy-of go with none of --charset, --collation and --accept-server"),
         (options.name is None and not (restores or options.rotate or options.drop or is_owners(options)),
          "the name of a database is missing (--help tells more)"),
     )  # fmt: skip
 
 
 def _sharing(options: argparse.Namespace, command: Sequence[str]) -> Rules:
-    is_about_accounts = options.role or is_owners(options)
+    is_about_accounts = options.role or options.copy_of is not None or is_owners(options)
     return (
         (options.role and not options.user, "--role needs --user USER, the name of the account that is asked for"),
         (is_about_accounts and not options.owner_state,
-         "--role, --list-accounts, --revoke and --renew need --owner-state FILE: it proves whose the database is"),
+         "--role, --copy-of, --list-accounts, --revoke and --renew need --owner-state FILE: it proves whose the "
+         "database is"),
         (options.owner_state and not is_about_accounts,
-         "--owner-state goes with --role, --list-accounts, --revoke or --renew"),
+         "--owner-state goes with --role, --copy-of, --list-accounts, --revoke or --renew"),
         (is_owners(options) and command, "no COMMAND goes with --list-accounts, --revoke and --renew"),
         (options.list_accounts and options.format not in (None, "json"),
          "--list-accounts prints a table, or with --format json JSON"),
@@ -166,7 +171,7 @@ def _times(options: argparse.Namespace, command: Sequence[str]) -> Rules:
         (options.renew and options.ttl is None, "--renew needs --ttl TIME, after which the end is to be"),
         (options.ttl and not (requests or options.renew),
          "--ttl goes with the request for a database or an account, or with --renew"),
-        (options.ttl and requests and command and not options.state,
+        (options.ttl and requests and command and not options.state and options.copy_of is None,
          "--ttl with a COMMAND needs --state FILE: the account in it is renewed while COMMAND runs"),
         (options.rotate_every and not requests, "--rotate-every goes with the request for a database or an account"),
         (options.rotate_every and not options.state,

@@ -7,7 +7,6 @@ connection = restore_database("shop_before", at="2026-11-23 21:04:05", state_fil
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from dbhandler.client.asking import CA_SUFFIX, TIMEOUT, Client, silent
 from dbhandler.client.authority import AuthorityFile
 from dbhandler.client.backups import Backups
 from dbhandler.client.connection import Connection
-from dbhandler.client.state import State, StateFile, chosen
+from dbhandler.client.state import State, StateFile, beside, chosen
 from dbhandler.errors import InvalidRequest, Unavailable
 from dbhandler.log import shown
 from dbhandler.requests.payload import check_name
@@ -27,9 +26,6 @@ from dbhandler.serf.proof import Believer
 from dbhandler.serf.rpc import Serf
 from dbhandler.serf.tags import Tag
 from dbhandler.settings.pool import trusted_pools
-
-_PLAIN = re.compile(r"[A-Za-z0-9_$-][A-Za-z0-9_$.-]*")
-"""Names that are a file's without further ado."""
 
 
 def restore_database(
@@ -55,7 +51,7 @@ def restore_database(
     raised, is as with request_database.
     """
     own = _own(Path(state_file), database)
-    kept = Path(restore_state) if restore_state is not None else _beside(Path(state_file), target)
+    kept = Path(restore_state) if restore_state is not None else beside(Path(state_file), target, "--restore-state")
     agents, key = addresses(rpc_addr, os.environ), rpc_auth if rpc_auth is not None else auth_key(os.environ)
     connect = lambda: connect_first(agents, key)  # noqa: E731
     file, moment = StateFile(kept), _checked_moment(at)
@@ -95,12 +91,6 @@ def _begun(own: State, target: str, user: str | None, file: StateFile) -> State:
     if account.database != target:
         raise InvalidRequest(f"the state file of what is restored is for {shown(account.database)}")
     return account
-
-
-def _beside(state_file: Path, target: str) -> Path:
-    if not _PLAIN.fullmatch(target):
-        raise InvalidRequest("--restore-state FILE has to say where the account is kept: its name makes no file's")
-    return state_file.with_name(f"{target}.json")
 
 
 def _checked_moment(at: str) -> str:

@@ -36,3 +36,13 @@ def ended(state: State, password: str | None, now: float) -> State:
     if password is None or state.next_password != password:
         return state
     return replace(state, password=password, next_password=None, changed=int(now))
+
+
+def given_up(state: State) -> State:
+    """The state without the change that was begun: its account was made anew, with the present password."""
+    return replace(state, next_password=None)
+
+
+def unchanged(state: State) -> State:
+    """The state as it is."""
+    return state

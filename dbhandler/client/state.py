@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,6 +21,9 @@ from dbhandler.serf.members import is_key
 from dbhandler.trust.signature import is_pool_id
 
 T = TypeVar("T")
+
+_PLAIN = re.compile(r"[A-Za-z0-9_$-][A-Za-z0-9_$.-]*")
+"""Names that are a file's without further ado."""
 
 PATIENCE = 10.0
 """Seconds for which another process that changes a state file is waited for: it is done in a moment."""
@@ -57,6 +61,14 @@ class State:
 def chosen(database: str, user: str, now: Callable[[], float] = time.time, **known: str | None) -> State:
     """A new account with a password of its own; known are more of a State's fields."""
     return State(database, user, passwords.generate(), changed=int(now()), **known)
+
+
+def beside(state_file: Path, name: str, option: str) -> Path:
+    """The state file of another database, beside one that is there. Raises InvalidRequest for a name that makes no
+    file's: the option has to say where it is then."""
+    if not _PLAIN.fullmatch(name):
+        raise InvalidRequest(f"{option} FILE has to say where the account is kept: its name makes no file's")
+    return state_file.with_name(f"{name}.json")
 
 
 class StateFile:

@@ -95,6 +95,18 @@ def test_a_change_that_was_cut_short_is_ended_by_whatever_comes_next(played: Pla
     assert played.state.next_password is None
 
 
+@pytest.mark.parametrize(("status", "pending"), [("created", False), ("exists", True)])
+def test_a_database_that_ended_in_the_middle_of_a_change_is_made_anew(
+    played: Played, monkeypatch: pytest.MonkeyPatch, status: str, pending: bool
+) -> None:
+    """With the present password. Where the server has it all the same nobody knows which password stays valid."""
+    played.file.save(replace(played.state, next_password="the password to be"))
+    monkeypatch.setattr(played.server, "_rotate_db", lambda _: {"status": "denied", "reason": "no such account"})
+    monkeypatch.setattr(played.server, "_create_db", lambda _: {"status": status})
+    assert played.client().create("shop", None, {}).password == PASSWORD == played.state.password
+    assert (played.state.next_password is not None) is pending
+
+
 def test_a_password_is_changed_when_it_is_old_enough(played: Played) -> None:
     assert played.client().rotate_if_older(100) is None and not played.server.boxes
     played.clock.advance(99)

@@ -67,14 +67,14 @@ def run(*argv: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (ROLE, "--role, --list-accounts, --revoke and --renew need --owner-state FILE: it proves whose the database"),
+        (ROLE, "--role, --copy-of, --list-accounts, --revoke and --renew need --owner-state FILE"),
         (("--list-accounts",), "need --owner-state FILE"),
         (("--revoke", "reports"), "need --owner-state FILE"),
         (("--renew", "--ttl", "1h"), "need --owner-state FILE"),
         ((*ROLE[3:], *OWNER), "the name of a database is missing"),
         (("shop", "--role", "reader", *OWNER), "--role needs --user USER, the name of the account that is asked for"),
-        ((*ROLE, *OWNER, "--charset", "latin1"), "--role goes with none of --charset, --collation and --accept-server"),
-        (("shop", *OWNER), "--owner-state goes with --role, --list-accounts, --revoke or --renew"),
+        ((*ROLE, *OWNER, "--charset", "latin1"), "--role and --copy-of go with none of --charset, --collation"),
+        (("shop", *OWNER), "--owner-state goes with --role, --copy-of, --list-accounts, --revoke or --renew"),
         (("--rotate", "--state", "s", *OWNER), "--owner-state goes with"),
         (("--renew", *OWNER), "--renew needs --ttl TIME, after which the end is to be"),
         (("--list-accounts", *OWNER, "--", "app"), "no COMMAND goes with --list-accounts, --revoke and --renew"),
