@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from dbhandler.engine import sql
@@ -123,13 +123,22 @@ class Copies:
 
     def _write(self, copy: Credentials, source: Credentials) -> None:
         self._table.begin(copy.database, source.database, self._node)
-        [(charset, collation)] = self._server.execute(drop_sql.defaults(source.database))
         # What a try before has left goes first.
-        self._server.execute(sql.drop_database(copy.database))
-        self._server.execute(sql.create_missing_database(copy.database, str(charset), str(collation)))
-        with self._dumped(source.database, copy.database) as lines:
-            Loading(lambda: self._connect(copy)).load(redefined(lines, copy.user, source.user))
+        self._make_empty(copy.database, source.database)
+        try:
+            with self._dumped(source.database, copy.database) as lines:
+                Loading(lambda: self._connect(copy)).load(redefined(lines, copy.user, source.user))
+        except DbHandlerError:
+            # It may be what has filled the disk.
+            with suppress(DbHandlerError):
+                self._make_empty(copy.database, source.database)
+            raise
         self._table.end(copy.database)
+
+    def _make_empty(self, database: str, source: str) -> None:
+        [(charset, collation)] = self._server.execute(drop_sql.defaults(source))
+        self._server.execute(sql.drop_database(database))
+        self._server.execute(sql.create_missing_database(database, str(charset), str(collation)))
 
     @contextmanager
     def _dumped(self, database: str, copy: str) -> Iterator[Iterator[bytes]]:

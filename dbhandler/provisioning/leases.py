@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import Busy, DbHandlerError, Denied
 from dbhandler.log import shown
@@ -65,10 +64,12 @@ class Leases:
 
     def look(self) -> float:
         """Ends what is due; returns after how many seconds to look again."""
-        try:
+        # A full disk keeps nobody alive.
+        with suppress(OSError):
             self._clock.keep()
+        try:
             ending, now = self._table.ending(), self._clock.now()
-        except (DbHandlerError, OSError):
+        except DbHandlerError:
             # While the server is away, others tell it.
             return PAUSE
         self._tell_dropped({account.name for account in ending})
@@ -84,7 +85,7 @@ class Leases:
                 self._end_account(account)
             else:
                 return self._end_database(account)
-        except (DbHandlerError, OSError) as error:
+        except DbHandlerError as error:
             self._complain(account, error)
             return False
         self._complaints.pop(account.user, None)
@@ -115,7 +116,8 @@ class Leases:
         return False
 
     def _shut_out(self, user: str) -> None:
-        if self._server.execute(sql.account_exists(user)):
+        # Each change of an account is one in the binary log, and the drop may be long in coming.
+        if any(not way.locked for way in self._server.ways(user)):
             self._server.execute(drop_sql.lock(user, locked=True))
         self._sessions.end_of(user)
 

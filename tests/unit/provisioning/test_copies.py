@@ -107,6 +107,8 @@ def test_what_cannot_be_loaded_is_told(world: World) -> None:
     world.copies.look()
     with pytest.raises(ServerError, match="no"):
         ask(world)
+    # Nothing of it is left, which may have filled the disk.
+    assert world.executed[-2:-1] == [sql.drop_database("shop2")]
 
 
 def test_a_dump_that_stands_still_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,15 +57,14 @@ class Server(RecordingServer):
 
     def execute(self, statement: Statement) -> Rows:
         rows = super().execute(statement)
-        for user in sorted(self.known):
-            if statement == sql.account_exists(user):
-                return [(1,)]
         if statement == privilege_sql.sessions():
             return [(number, user, "host", None) for number, user in self.open_sessions]
         return rows
 
-    def ways(self, _user: str) -> list[Way]:
-        return [Way("mysql_native_password", "*NEW", False), Way("mysql_native_password", "*OLD", False)]
+    def ways(self, user: str) -> list[Way]:
+        is_locked = drop_sql.lock(user, locked=True) in self.executed
+        ways = [Way("mysql_native_password", "*NEW", is_locked), Way("mysql_native_password", "*OLD", is_locked)]
+        return ways if user in self.known else []
 
 
 @dataclass
@@ -87,6 +86,9 @@ class World:
         self.leases._passwords._table = self.table  # type: ignore[assignment]
         self.leases._passwords._now = lambda: self.now
         self.leases._clock = Clock(self)  # type: ignore[assignment]
+
+    def full(self) -> None:
+        raise OSError(28, "No space left on device")
 
     def end(self, database: str, account: str, ltime: int) -> None:
         self.asked.append((database, account, ltime))
@@ -176,8 +178,9 @@ def test_a_database_lets_nobody_in_before_its_drop_is_asked_for(caplog: pytest.L
     assert {privilege_sql.end_session(1), privilege_sql.end_session(2)} <= set(world.server.executed)
     assert privilege_sql.end_session(3) not in world.server.executed
     assert world.asked == [("trial", "trial", 7)]
-    # It is not asked for again at once, and told of when it is done.
+    # It is not asked for again at once, nor locked, and told of when it is done.
     world.leases.look()
+    assert world.server.executed.count(drop_sql.lock("trial", locked=True)) == 1
     assert len(world.asked) == 1 and "has ended" not in caplog.text
     world.table.rows.clear()
     world.leases.look()
@@ -206,6 +209,13 @@ def test_an_account_that_was_never_made_is_not_locked() -> None:
     world.leases.look()
     assert drop_sql.lock("ghost", locked=True) not in world.server.executed
     assert world.asked == [("trial", "ghost", 7)]
+
+
+def test_a_full_disk_keeps_nobody_alive() -> None:
+    world = World(Table(READER))
+    world.leases._clock.keep = world.full  # type: ignore[method-assign]
+    world.leases.look()
+    assert world.ended == ["reports"]
 
 
 def test_the_thread_ends_when_it_is_told_to() -> None:
