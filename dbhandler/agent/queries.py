@@ -30,6 +30,8 @@ _CARRIED_OUT = frozenset({Query.CREATE, Query.ROTATE, Query.DROP, Query.GRANT, Q
 
 
 UNPROVED = Proofs()
+PROOF = 300
+"""Bytes that a proof takes in an answer, with the names of its fields (requests/signer.py)."""
 
 
 class Queries:
@@ -125,7 +127,7 @@ class Queries:
 
     def _accounts(self, payload: bytes) -> bytes:
         accounts = [list(account) for account in self._worker.accounts(payload)]
-        return fitting("accounts", accounts)
+        return fitting("accounts", accounts, MAX_BYTES - PROOF)
 
     def _status(self, payload: bytes) -> bytes:
         if payload.strip() and question_of(Query.STATUS, payload).nonce is None:
@@ -158,10 +160,10 @@ class Queries:
         })  # fmt: skip
 
 
-def fitting(key: str, values: Sequence[object]) -> bytes:
-    """An answer with a list under a key: the count of all values, and as many of them as fit."""
+def fitting(key: str, values: Sequence[object], most: int = MAX_BYTES) -> bytes:
+    """An answer with a list under a key: the count of all values, and as many of them as fit into `most` bytes."""
     fields = {"status": Status.OK, "count": len(values)}
-    room = MAX_BYTES - len(encode({**fields, key: []}))
+    room = most - len(encode({**fields, key: []}))
     shown: list[object] = []
     for value in values:
         # Quotes, comma and space; what JSON escapes in a name is counted by encoding it.

@@ -53,7 +53,9 @@ class Lifecycle:
             raise InvalidRequest('the sealed box for rotate_db has no "new_password"')
         self._drops.check_free(asker.database)
         # Asked again after the answer was lost, the new password is already the right one.
-        if not self._accounts.holds(asker, asker.new_password):
+        if self._accounts.holds(asker, asker.new_password):
+            self._passwords.confirm(asker, asker.new_password, asker.keep_old or 0)
+        else:
             self._prove(asker, self._accounts.holds(asker))
             self._passwords.change(asker, asker.new_password, asker.keep_old or 0)
         return Outcome(Status.ROTATED, asker.database, asker.user)

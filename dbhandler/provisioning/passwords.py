@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from dbhandler.engine import sql
+from dbhandler.engine import password_hash, sql
 from dbhandler.engine.server import Server
 from dbhandler.provisioning.account_table import Account, AccountTable
 from dbhandler.provisioning.accounts import Accounts
@@ -28,6 +28,13 @@ class Passwords:
                 self._add(asker, password, keep_old)
             else:
                 self._accounts.set_password(asker.user, password)
+
+    def confirm(self, asker: Credentials, password: str, keep_old: int) -> None:
+        """The password is valid already: the former one ends where it has no time, unless that one is the newer."""
+        with self._lock:
+            present, *former = self._server.ways(asker.user)
+            if former and not keep_old and password_hash.matches(password, present):
+                self._server.execute(sql.drop_old_password(asker.user, self._server.engine, present.stored))
 
     def _add(self, asker: Credentials, password: str, keep_old: int) -> None:
         # Before there are two: whatever is killed, the former one ends.

@@ -137,7 +137,8 @@ class Provisioner:
         if self._ownership.is_owner(asker):
             if not exists:
                 self._ownership.end_sessions(request.database, asker.user)
-                self._create_database(request)
+                with self._term.noted(asker):
+                    self._create_database(request)
             return exists
         self._ownership.check_free(asker, exists)
         with self._term.noted(asker):

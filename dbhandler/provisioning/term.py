@@ -28,16 +28,23 @@ class Term:
         """Notes the end that the box says, for the time in which the database becomes the asker's and afterwards, but
         not where that is refused."""
         known = self._table.of(asker.user)
-        if asker.ttl is not None:
-            self._table.put(Account(asker.user, asker.database, MAIN, self._now() + asker.ttl * 1000))
-        elif known is not None and not known.is_granted:
-            self._table.forget_account(asker.user)
+        ends = None if asker.ttl is None else self._now() + asker.ttl * 1000
+        # An end of former times is none of this database's.
+        if ends is not None or (known is not None and known.ends is not None):
+            self._put(asker, ends, known)
         try:
             yield
         except (Denied, InvalidRequest, ServerError):
-            if asker.ttl is not None:
-                self._table.forget_account(asker.user)
+            if ends is not None:
+                self._put(asker, None, known)
             raise
+
+    def _put(self, asker: Credentials, ends: int | None, known: Account | None) -> None:
+        old_until = known.old_until if known else None
+        if ends is None and old_until is None:
+            self._table.forget_account(asker.user)
+        else:
+            self._table.put(Account(asker.user, asker.database, MAIN, ends, old_until))
 
     def left(self, user: str) -> int | None:
         """In how many seconds an account, or its database, ends; None where it has no end."""

@@ -13,12 +13,13 @@ from dbhandler import errors
 from dbhandler.agent.backoff import FIRST, MOST, REMEMBERED, SLOW, Backoff
 from dbhandler.agent.last_error import LastError
 from dbhandler.agent.proofs import Proofs
-from dbhandler.agent.queries import Queries
+from dbhandler.agent.queries import PROOF, Queries, fitting
 from dbhandler.agent.watch import ServerWatch
 from dbhandler.agent.worker import Worker
 from dbhandler.engine import sql
 from dbhandler.errors import Busy, DbHandlerError, ServerError, Unavailable
 from dbhandler.provisioning.provision import Outcome
+from dbhandler.requests.answer import MAX_BYTES
 from dbhandler.requests.payload import Request
 from dbhandler.requests.vocabulary import Status
 from dbhandler.spool import Spool
@@ -238,6 +239,14 @@ def test_whether_a_database_is_here_can_be_asked(ask: Callable[[str, bytes], dic
     assert ask("find_db", b"there")["status"] == "exists"
     assert ask("find_db", b"elsewhere")["status"] == "absent"
     assert ask("find_db", b"one two")["status"] == "invalid"
+
+
+def test_a_list_leaves_room_for_its_proof() -> None:
+    accounts = [[f"account-{number:02}", "reader", 3600] for number in range(40)]
+    line = fitting("accounts", accounts, MAX_BYTES - PROOF)
+    answer = json.loads(line)
+    assert answer["count"] == 40 and 5 < len(answer["accounts"]) < 40
+    assert len(line) <= MAX_BYTES - PROOF < len(fitting("accounts", accounts))
 
 
 def test_errors_of_ours_all_have_a_status() -> None:

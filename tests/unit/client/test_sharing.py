@@ -21,7 +21,9 @@ import pytest
 from dbhandler.client import accounts, asking
 from dbhandler.client import cli as request_cli
 from dbhandler.client.accounts import Account
+from dbhandler.client.beside import Keeper
 from dbhandler.client.connection import Connection
+from dbhandler.client.options import parser
 from dbhandler.client.state import State, StateFile
 from dbhandler.requests.box import Keys
 from tests.support.fakes import RpcServer
@@ -302,6 +304,24 @@ def test_a_database_s_own_lease_is_renewed_by_its_state(wrapped: Wrapped) -> Non
     assert ended(process)[::2] == (7, "")
     [create] = wrapped.server.boxes_of("create_db")
     assert create.ttl == 1 and {box.ttl for box in wrapped.server.boxes_of("renew_db")} == {1}
+
+
+@pytest.mark.parametrize(
+    ("argv", "owner"),
+    [
+        ((*ROLE, *OWNER), "shop.json"),
+        (("shop",), "own.json"),
+        (("shop", "--copy-of", "blog", "--owner-state", "blog.json"), "own.json"),
+    ],
+)
+def test_who_renews_is_whose_the_database_is(asked: Calls, argv: Sequence[str], owner: str) -> None:
+    options = parser().parse_args([*argv, "--ttl", "1h", "--state", "own.json"])
+    keeper = Keeper(options, {"rpc_addr": "h:1", "rpc_auth": "k"}, None, print, print)
+    [chore] = keeper._renewals(CONNECTION)
+    assert chore.act() == 1200
+    [(name, how)] = asked
+    assert (name, how["ttl"], how["timeout"], how["rpc_addr"]) == ("renew", 3600, 15.0, "h:1")
+    assert (str(how["owner_state_file"]), str(how["state_file"])) == (owner, "own.json")
 
 
 def test_a_server_that_is_away_does_not_end_the_program(wrapped: Wrapped) -> None:

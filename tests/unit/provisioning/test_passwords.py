@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from dbhandler.engine import sql
-from dbhandler.engine.password_hash import Way
+from dbhandler.engine.password_hash import Way, native_hash
 from dbhandler.engine.sql import Statement
 from dbhandler.engine.stored_ways import ways_of
 from dbhandler.provisioning.passwords import Passwords
@@ -44,6 +44,21 @@ def test_with_no_time_the_new_one_is_the_only_one(server: Server, engine: str, s
     assert len(texts) == statements and all("RETAIN" not in text and " OR " not in text for text in texts)
     # MySQL keeps a former password beside the new one else.
     assert ("DISCARD OLD PASSWORD" in texts[-1]) is (engine == "mysql")
+
+
+@pytest.mark.parametrize(
+    ("password", "keep_old", "is_ended"),
+    [("secret", 0, True), ("secret", 60, False), ("the former password", 0, False)],
+)
+def test_asked_again_the_former_one_ends_where_it_has_no_time(
+    server: Server, password: str, keep_old: int, is_ended: bool
+) -> None:
+    present = Way("mysql_native_password", native_hash("secret"), False)
+    former = Way("mysql_native_password", native_hash("the former password"), False)
+    server.ways = lambda _user: [present, former]  # type: ignore[method-assign]
+    Passwords(server, lambda: 5_000, threading.Lock()).confirm(SHOP, password, keep_old)  # type: ignore[arg-type]
+    ending = sql.drop_old_password("shop", "mariadb", native_hash("secret"))
+    assert server.executed == ([ending] if is_ended else [])
 
 
 def test_mysql_keeps_two_by_itself() -> None:
