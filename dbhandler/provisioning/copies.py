@@ -28,6 +28,8 @@ WAITING = 10
 """Copies that may wait for their turn."""
 AGAIN = 1.0
 """Seconds until a copy that is being written is asked for again."""
+PATIENCE = 0.5
+"""Seconds for which the first question for a copy waits for it, where nothing is before it."""
 STALE = 60.0
 """Seconds after which a copy that nobody has asked for again is not begun any more."""
 STALLED = 60.0
@@ -68,9 +70,11 @@ class Copies:
         """Has the database of `copy` made what that of `source` is. Returns when it is whole; raises Busy until then
         (ask again), or what has prevented it."""
         with self._lock:
-            job = self._entered(copy, source)
+            job, is_first = self._entered(copy, source)
         self._wake.set()
-        job.ended.wait(AGAIN)
+        # Whoever asks the agent for something else waits as well, so only where it is likely to be worth it.
+        if is_first:
+            job.ended.wait(PATIENCE)
         with self._lock:
             if not job.ended.is_set():
                 raise Busy(f"the database {shown(source.database)} is being copied: ask again", AGAIN)
@@ -90,16 +94,19 @@ class Copies:
         while job := self._next():
             self._carry_out(job)
 
-    def _entered(self, copy: Credentials, source: Credentials) -> _Job:
+    def _entered(self, copy: Credentials, source: Credentials) -> tuple[_Job, bool]:
+        """The job, and whether it is a new one that nothing is before."""
         now = self._clock()
         self._jobs = {name: job for name, job in self._jobs.items() if now - job.asked < STALE or job is self._current}
         job = self._jobs.get(copy.database)
-        if job is None:
-            if len(self._jobs) >= WAITING:
-                raise Busy(f"{len(self._jobs)} copies wait to be written: ask again", AGAIN)
-            job = self._jobs[copy.database] = _Job(copy, source, now)
-        job.asked = now
-        return job
+        if job is not None:
+            job.asked = now
+            return job, False
+        if len(self._jobs) >= WAITING:
+            raise Busy(f"{len(self._jobs)} copies wait to be written: ask again", AGAIN)
+        is_first = all(other.ended.is_set() for other in self._jobs.values())
+        job = self._jobs[copy.database] = _Job(copy, source, now)
+        return job, is_first
 
     def _next(self) -> _Job | None:
         with self._lock:

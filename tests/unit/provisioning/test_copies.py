@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ class World(RecordingServer):
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(module, "AGAIN", 0.01)
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
     return World()
 
 
@@ -119,6 +120,16 @@ def test_a_dump_that_stands_still_is_ended(world: World, monkeypatch: pytest.Mon
     world.copies.look()
     with pytest.raises(ServerError, match="stood still"):
         ask(world)
+
+
+def test_nobody_is_kept_waiting_for_a_copy_that_takes_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent does one thing at a time: who asks again, or has others before him, is answered at once."""
+    waits: list[float] = []
+    monkeypatch.setattr(threading.Event, "wait", lambda _event, seconds: waits.append(seconds))
+    for copy in (COPY, COPY, Credentials("shop3", "copier", "y" * 12)):
+        with pytest.raises(Busy):
+            ask(world, copy)
+    assert waits == [module.PATIENCE]
 
 
 def test_no_more_wait_than_there_is_room_for(world: World) -> None:
