@@ -2,10 +2,10 @@
 
 Tries: to keep its grant on a name by dropping the database, so that the next one that asks for it, in a box or bare, is
 read; the same with every kind of grant that the server's owner may have made; every statement that reaches beyond
-one's database, by privilege, by file, by DEFINER, by role; to write outside of the data directory with every engine;
-to look for others' passwords in what the server shows; to guess them; to be one of the socket accounts over TCP; names
-that differ by their case only; to take all connections, hold locks and drop again and again while others ask; a drop of
-a database whose tables have names that a dump might carry out.
+one's database, by privilege, by file, by DEFINER, by role, and by accounts that it gives to itself; to write outside of
+the data directory with every engine; to look for others' passwords in what the server shows; to guess them; to be one
+of the socket accounts over TCP; names that differ by their case only; to take all connections, hold locks and drop
+again and again while others ask; a drop of a database whose tables have names that a dump might carry out.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Tenant:
     ground: Ground
     name: str
     password: str = PASSWORD
+    given_in: str = ""
+    """The database in which another owner has given it."""
 
     def request(self, database: str = "", password: str = "", **more: Any) -> dict[str, object]:
         """A sealed request as this account's application makes it."""
@@ -58,10 +60,13 @@ class Tenant:
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
         """Rows of the last statement, all in one session within its database. Raises pymysql.err.Error."""
-        with closing(self.ground.server.connect(self.name, self.password, self.name)) as link, link.cursor() as cursor:
+        with closing(self._inside()) as link, link.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
             return list(cursor.fetchall())
+
+    def _inside(self) -> Any:
+        return self.ground.server.connect(self.name, self.password, self.given_in or self.name)
 
     def drop(self) -> dict[str, object]:
         return self.request(operation="drop_db", expires=int(time.time()) + 50)
@@ -211,6 +216,23 @@ def test_no_statement_reaches_further(ground: Ground, tenant: Tenant, neighbour:
     assert neighbour.sql("SELECT word FROM t") == [("precious",)]
     for path in ("/etc/passwd", "/var/lib/dbhandler/key", "/run/dbhandler/serf.json"):
         assert tenant.sql(f"SELECT LOAD_FILE('{path}')") == [(None,)]
+
+
+@pytest.mark.parametrize("role", ["owner", "writer", "reader"])
+def test_an_account_that_was_given_reaches_no_further(
+    ground: Ground, tenant: Tenant, neighbour: Tenant, role: str
+) -> None:
+    wish: dict[str, Any] = {"account": f"given_{role}", "new_password": PASSWORD, "role": role}
+    payload = tenant.request(operation="grant_db", expires=int(time.time()) + 50, **wish)
+    answer = ground.ask("grant_db", payload)
+    assert answer["status"] == "created", answer
+    given = Tenant(ground, f"given_{role}", given_in="mine")
+    before, life = ground.server.snapshot(), ground.life()
+    of_the_owner = ("DROP USER mine", "ALTER USER mine ACCOUNT LOCK", "SET PASSWORD FOR 'mine'@'%' = 'another one'")
+    went_through = [statement for statement in (*forbidden(), *of_the_owner) if works(given, statement)]
+    assert went_through == []
+    assert (ground.server.snapshot(), ground.life()) == (before, life)
+    assert neighbour.sql("SELECT word FROM t") == [("precious",)]
 
 
 def works(tenant: Tenant, statement: str) -> bool:

@@ -154,7 +154,9 @@ SHOWN: dict[str, tuple[str, ...]] = {
         f"{ROLES}what_ended_while_the_server_or_the_agent_was_away_is_gone_when_they_are_back",
     ),
     "change its own password": (f"{ROLES}who_has_a_role_proves_it_and_has_no_say_in_the_database",),
-    "do anything that its role does not say": (f"{ROLES}a_role_is_what_it_says",),
+    "do anything that its role does not say": (
+        f"{ROLES}a_role_is_what_it_says", f"{TENANT}an_account_that_was_given_reaches_no_further",
+    ),
     "renew itself, give, list or take accounts": (
         f"{ROLES}who_has_a_role_proves_it_and_has_no_say_in_the_database",
     ),
