@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from dbhandler.engine.server import Server
 from dbhandler.engine.sql import Statement
+from dbhandler.provisioning.own_table import OwnTable
 
 _TABLE, _USED = "mysql.dbhandler_accounts", "mysql.dbhandler_boxes"
 _TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -24,9 +25,6 @@ _MAKE_TABLES = (
         f"CREATE TABLE IF NOT EXISTS {_USED} (digest CHAR(64) {_TEXT} PRIMARY KEY, until BIGINT NOT NULL) "
         "ENGINE = InnoDB COMMENT 'sealed boxes that were opened: each is good for one time'"
     ),
-)
-_EXISTS = Statement(
-    "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'dbhandler_boxes'"
 )
 _COLUMNS = "user, name, role, ends, old_until"
 
@@ -58,7 +56,7 @@ class AccountTable:
     Unavailable or ServerError when the server does; reading makes no table."""
 
     def __init__(self, server: Server) -> None:
-        self._server, self._there = server, False
+        self._server, self._own = server, OwnTable(server, "dbhandler_boxes", _MAKE_TABLES)
 
     def of(self, user: str) -> Account | None:
         """What is known of an account."""
@@ -79,12 +77,12 @@ class AccountTable:
     def put(self, account: Account) -> None:
         """Notes an account, durably, in place of what was known of it."""
         values = (account.user, account.name, account.role, account.ends, account.old_until)
-        self._change(f"REPLACE INTO {_TABLE} ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s)", *values)  # noqa: S608
+        self._own.execute(f"REPLACE INTO {_TABLE} ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s)", *values)  # noqa: S608
 
     def keep_old(self, user: str, name: str, until: int) -> None:
         """Notes until when the former password of an account is valid; one that nothing is known of is the database's
         own."""
-        self._change(
+        self._own.execute(
             f"INSERT INTO {_TABLE} ({_COLUMNS}) VALUES (%s, %s, %s, NULL, %s) ON DUPLICATE KEY UPDATE old_until = %s",  # noqa: S608
             user, name, MAIN, until, until,
         )  # fmt: skip
@@ -92,51 +90,39 @@ class AccountTable:
     def forget_old(self, account: Account) -> None:
         """Notes that a former password is gone, unless there is another one by now."""
         where = "WHERE user = %s AND old_until = %s"
-        self._change(f"UPDATE {_TABLE} SET old_until = NULL {where}", account.user, account.old_until)  # noqa: S608
+        self._own.execute(f"UPDATE {_TABLE} SET old_until = NULL {where}", account.user, account.old_until)  # noqa: S608
         # Nothing is left to be known of a database's own account, or of the administrator's.
-        self._change(
+        self._own.execute(
             f"DELETE FROM {_TABLE} WHERE user = %s AND role IN (%s, %s) AND ends IS NULL AND old_until IS NULL",  # noqa: S608
             account.user, MAIN, ADMIN,
         )  # fmt: skip
 
     def forget(self, account: Account) -> None:
         """Forgets an account, unless its end is another one by now."""
-        self._change(f"DELETE FROM {_TABLE} WHERE user = %s AND ends <=> %s", account.user, account.ends)  # noqa: S608
+        self._own.execute(f"DELETE FROM {_TABLE} WHERE user = %s AND ends <=> %s", account.user, account.ends)  # noqa: S608
 
     def forget_account(self, user: str) -> None:
         """Forgets an account."""
-        self._change(f"DELETE FROM {_TABLE} WHERE user = %s", user)  # noqa: S608
+        self._own.execute(f"DELETE FROM {_TABLE} WHERE user = %s", user)  # noqa: S608
 
     def forget_all(self, name: str) -> None:
         """Forgets all accounts of a database."""
-        if self._is_there():
-            self._change(f"DELETE FROM {_TABLE} WHERE name = %s", name)  # noqa: S608
+        if self._own.is_there():
+            self._own.execute(f"DELETE FROM {_TABLE} WHERE name = %s", name)  # noqa: S608
 
     def use(self, box: str, now: int, until: int) -> bool:
         """Notes that a box is used; False where it was before. box is its digest; those that nobody could open any more
         are forgotten."""
-        self._change(f"DELETE FROM {_USED} WHERE until < %s", now)  # noqa: S608
-        self._change(f"INSERT IGNORE INTO {_USED} (digest, until) VALUES (%s, %s)", box, until)  # noqa: S608
+        self._own.execute(f"DELETE FROM {_USED} WHERE until < %s", now)  # noqa: S608
+        self._own.execute(f"INSERT IGNORE INTO {_USED} (digest, until) VALUES (%s, %s)", box, until)  # noqa: S608
         # Of two that do this at once one has a warning (1062).
         return not self._server.execute(Statement("SHOW WARNINGS"))
 
     def _select(self, rest: str, *values: object) -> list[Account]:
-        if not self._is_there():
+        if not self._own.is_there():
             return []
-        rows = self._server.execute(Statement(f"SELECT {_COLUMNS} FROM {_TABLE} {rest}", values))  # noqa: S608
+        rows = self._own.execute(f"SELECT {_COLUMNS} FROM {_TABLE} {rest}", *values)  # noqa: S608
         return [_account(*row) for row in rows]
-
-    def _change(self, text: str, *values: object) -> None:
-        if not self._is_there():
-            for statement in _MAKE_TABLES:
-                self._server.execute(statement)
-            self._there = True
-        self._server.execute(Statement(text, values))
-
-    def _is_there(self) -> bool:
-        # In a cluster a statement that makes a table stops all nodes for a moment, needed or not.
-        self._there = self._there or bool(self._server.execute(_EXISTS))
-        return self._there
 
 
 def _account(user: object, name: object, role: object, ends: object, old_until: object) -> Account:

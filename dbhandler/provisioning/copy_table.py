@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dbhandler.engine.server import Server
 from dbhandler.engine.sql import Statement
+from dbhandler.provisioning.own_table import OwnTable
 
 _TABLE = "mysql.dbhandler_copies"
 _TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -14,9 +15,6 @@ _MAKE_TABLE = Statement(
     f"CREATE TABLE IF NOT EXISTS {_TABLE} (name VARCHAR(64) {_TEXT} PRIMARY KEY, source VARCHAR(64) {_TEXT} NOT NULL, "
     f"node VARCHAR(64) {_TEXT} NOT NULL, done BOOLEAN NOT NULL, seen DATETIME(6) NOT NULL) ENGINE = InnoDB "
     "COMMENT 'copies of databases; seen: when the node that writes one was last at it'"
-)
-_EXISTS = Statement(
-    "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'dbhandler_copies'"
 )
 
 FRESH = 15
@@ -43,7 +41,7 @@ class CopyTable:
     """The table on one server. Every method raises Unavailable or ServerError when the server does."""
 
     def __init__(self, server: Server) -> None:
-        self._server, self._there = server, False
+        self._own = OwnTable(server, "dbhandler_copies", (_MAKE_TABLE,))
 
     def of(self, name: str) -> Copy | None:
         """What is known of a copy."""
@@ -56,37 +54,27 @@ class CopyTable:
 
     def begin(self, name: str, source: str, node: str) -> None:
         """Notes that a node begins to write a copy."""
-        self._change(f"REPLACE INTO {_TABLE} VALUES (%s, %s, %s, FALSE, UTC_TIMESTAMP(6))", name, source, node)  # noqa: S608
+        self._own.execute(f"REPLACE INTO {_TABLE} VALUES (%s, %s, %s, FALSE, UTC_TIMESTAMP(6))", name, source, node)  # noqa: S608
 
     def at_it(self, name: str) -> None:
         """Notes that its node is at it."""
-        self._change(f"UPDATE {_TABLE} SET seen = UTC_TIMESTAMP(6) WHERE name = %s", name)  # noqa: S608
+        self._own.execute(f"UPDATE {_TABLE} SET seen = UTC_TIMESTAMP(6) WHERE name = %s", name)  # noqa: S608
 
     def end(self, name: str) -> None:
         """Notes that a copy is whole."""
-        self._change(f"UPDATE {_TABLE} SET done = TRUE WHERE name = %s", name)  # noqa: S608
+        self._own.execute(f"UPDATE {_TABLE} SET done = TRUE WHERE name = %s", name)  # noqa: S608
 
     def forget(self, name: str) -> None:
         """Forgets a database that was a copy, if it was one."""
-        if self._is_there():
-            self._change(f"DELETE FROM {_TABLE} WHERE name = %s", name)  # noqa: S608
+        if self._own.is_there():
+            self._own.execute(f"DELETE FROM {_TABLE} WHERE name = %s", name)  # noqa: S608
 
     def _select(self, where: str, *values: object) -> list[Copy]:
-        if not self._is_there():
+        if not self._own.is_there():
             return []
         columns = "name, source, node, done, TIMESTAMPDIFF(SECOND, seen, UTC_TIMESTAMP(6))"
-        rows = self._server.execute(Statement(f"SELECT {columns} FROM {_TABLE} WHERE {where}", values))  # noqa: S608
+        rows = self._own.execute(f"SELECT {columns} FROM {_TABLE} WHERE {where}", *values)  # noqa: S608
         return [
             Copy(str(name), str(source), str(node), bool(done), int(str(age)))
             for name, source, node, done, age in rows
         ]  # fmt: skip
-
-    def _change(self, text: str, *values: object) -> None:
-        if not self._is_there():
-            self._server.execute(_MAKE_TABLE)
-            self._there = True
-        self._server.execute(Statement(text, values))
-
-    def _is_there(self) -> bool:
-        self._there = self._there or bool(self._server.execute(_EXISTS))
-        return self._there

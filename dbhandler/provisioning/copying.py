@@ -55,9 +55,7 @@ class Copying:
         if not self._policy.max_copies:
             raise Denied("this server makes no copies (DBHANDLER_MAX_COPIES)")
         self._policy.check_database(request.database)
-        if request.sealed is None:
-            raise Denied(f"{Query.COPY} needs a sealed box that proves the owner")
-        copy = self._keys.open(request.sealed, request.database, Query.COPY, self._accounts.names.folded)
+        copy = self._keys.open_for(request, Query.COPY, self._accounts.names.folded)
         if not (copy.source and copy.source_password):
             raise InvalidRequest('the sealed box for copy_db needs "source" and "source_password"')
         self._policy.check_database(copy.source)

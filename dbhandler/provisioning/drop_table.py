@@ -12,6 +12,7 @@ from dbhandler.engine.server import ER_DUP_ENTRY, Server
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import Busy, ServerError
 from dbhandler.log import shown
+from dbhandler.provisioning.own_table import OwnTable
 
 _TABLE = "mysql.dbhandler_drops"
 _MAKE_TABLE = Statement(
@@ -20,9 +21,6 @@ _MAKE_TABLE = Statement(
     "taken VARCHAR(255) NOT NULL, held INT NOT NULL, ltime BIGINT UNSIGNED NOT NULL, dump VARCHAR(255) NOT NULL, "
     "PRIMARY KEY (name, witness)) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin "
     "COMMENT 'drops of databases that are under way'"
-)
-_TABLE_EXISTS = Statement(
-    "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'dbhandler_drops'"
 )
 _COLUMNS = "name, account, node, attempt, ltime, stage, taken, held, dump"
 
@@ -52,11 +50,11 @@ class DropTable:
     """The table on one server. Every method raises Unavailable or ServerError when the server does."""
 
     def __init__(self, server: Server) -> None:
-        self._server, self._there = server, False
+        self._own = OwnTable(server, "dbhandler_drops", (_MAKE_TABLE,))
 
     def all(self) -> list[Drop]:
         """The drops under way, on whichever node."""
-        return [_drop(row) for row in self._execute(f"SELECT {_COLUMNS} FROM {_TABLE} WHERE witness = ''")]  # noqa: S608
+        return [_drop(row) for row in self._own.execute(f"SELECT {_COLUMNS} FROM {_TABLE} WHERE witness = ''")]  # noqa: S608
 
     def of(self, database: str) -> Drop | None:
         """The drop of a database, whatever the case of its name: servers differ in what they take for one name."""
@@ -71,7 +69,7 @@ class DropTable:
         """Notes a new drop, durably. Raises Busy where another node was faster."""
         values = (drop.account, drop.node, drop.attempt, drop.ltime, drop.stage, ",".join(drop.taken), drop.held)
         try:
-            self._execute(
+            self._own.execute(
                 f"INSERT INTO {_TABLE} ({_COLUMNS}, witness) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '', '')",  # noqa: S608
                 drop.database, *values,
             )  # fmt: skip
@@ -82,18 +80,18 @@ class DropTable:
 
     def advance(self, drop: Drop) -> None:
         """Notes how far a drop is."""
-        self._execute(
+        self._own.execute(
             f"UPDATE {_TABLE} SET stage = %s, dump = %s WHERE name = %s AND witness = '' AND attempt = %s",  # noqa: S608
             drop.stage, drop.dump, drop.database, drop.attempt,
         )  # fmt: skip
 
     def end(self, drop: Drop) -> None:
         """Forgets a drop and its witnesses."""
-        self._execute(f"DELETE FROM {_TABLE} WHERE name = %s", drop.database)  # noqa: S608
+        self._own.execute(f"DELETE FROM {_TABLE} WHERE name = %s", drop.database)  # noqa: S608
 
     def bear_witness(self, drop: Drop, node: str) -> None:
         """Notes that a node has no session of the account any more."""
-        self._execute(
+        self._own.execute(
             f"REPLACE INTO {_TABLE} ({_COLUMNS}, witness) VALUES (%s, %s, '', %s, 0, '', '', 0, '', %s)",  # noqa: S608
             drop.database, drop.account, drop.attempt, node,
         )  # fmt: skip
@@ -101,16 +99,8 @@ class DropTable:
     def witnesses(self, drop: Drop) -> int:
         """How many nodes have said so."""
         text = f"SELECT COUNT(*) FROM {_TABLE} WHERE name = %s AND witness <> '' AND attempt = %s"  # noqa: S608
-        [(number,)] = self._execute(text, drop.database, drop.attempt)
+        [(number,)] = self._own.execute(text, drop.database, drop.attempt)
         return int(str(number))
-
-    def _execute(self, text: str, *values: object) -> list[tuple[object, ...]]:
-        if not self._there:
-            # In a cluster a statement that makes a table stops all nodes for a moment, needed or not.
-            if not self._server.execute(_TABLE_EXISTS):
-                self._server.execute(_MAKE_TABLE)
-            self._there = True
-        return self._server.execute(Statement(text, values))
 
 
 def being_dropped(database: str) -> Busy:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from dbhandler.audit.record import Audit, Entry, unaudited
 from dbhandler.engine import sql
 from dbhandler.engine.server import Server
-from dbhandler.errors import DbHandlerError, Denied, ServerError, Unavailable
+from dbhandler.errors import DbHandlerError, ServerError, Unavailable
 from dbhandler.log import shown
 from dbhandler.provisioning import privilege_sql
 from dbhandler.provisioning.account_table import AccountTable
@@ -23,7 +23,7 @@ from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.copy_table import CopyTable
 from dbhandler.provisioning.drop_table import DUMPED, LOCKED, Drop, DropTable
 from dbhandler.provisioning.eviction import PATIENCE, PAUSE, Eviction
-from dbhandler.provisioning.ownership import Ownership
+from dbhandler.provisioning.ownership import Ownership, unproven
 from dbhandler.provisioning.quiet import Changes, Quiet, disturbed
 from dbhandler.provisioning.registry import Memory
 from dbhandler.provisioning.trash import Trash
@@ -69,7 +69,7 @@ class Drops:
         Raises Denied, too, where it is not the asker's.
         """
         if not self._ownership.owns(asker):
-            raise Denied(f"the box does not prove to own {shown(asker.database)}: no such account, or another password")
+            raise unproven(asker)
         return self.drop(asker.database, asker.user, ltime, f"query {Query.DROP}")
 
     def drop(self, database: str, account: str, ltime: int, origin: str = "lease") -> str | None:

@@ -108,9 +108,7 @@ class Granting:
     def _opened(self, request: Request, operation: str) -> Credentials:
         """Who asks, having proved to own the database, which is there."""
         self._policy.check_database(request.database)
-        if request.sealed is None:
-            raise Denied(f"{operation} needs a sealed box that proves the owner")
-        asker = self._keys.open(request.sealed, request.database, operation, self._accounts.names.folded)
+        asker = self._keys.open_for(request, operation, self._accounts.names.folded)
         self._drops.check_free(asker.database)
         self._ownership.prove(asker)
         if not self._server.execute(sql.database_exists(asker.database)):

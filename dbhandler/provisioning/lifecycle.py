@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import Denied, InvalidRequest, Unavailable
-from dbhandler.log import shown
 from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.drop_table import DropTable
 from dbhandler.provisioning.lane import Lane
-from dbhandler.provisioning.ownership import Ownership
+from dbhandler.provisioning.ownership import Ownership, unproven
 from dbhandler.provisioning.passwords import Passwords
 from dbhandler.provisioning.provision import Outcome
 from dbhandler.provisioning.registry import Memory
@@ -56,7 +55,7 @@ class Lifecycle:
         if self._accounts.holds(asker, asker.new_password):
             self._passwords.confirm(asker, asker.new_password, asker.keep_old or 0)
         else:
-            self._prove(asker, self._accounts.holds(asker))
+            self._check(asker, self._accounts.holds(asker))
             self._passwords.change(asker, asker.new_password, asker.keep_old or 0)
         return Outcome(Status.ROTATED, asker.database, asker.user)
 
@@ -77,22 +76,20 @@ class Lifecycle:
         self._drops.check_free(asker.database)
         if self._gone(asker):
             return Outcome(Status.DROPPED, asker.database, asker.user, dump=self._lane.dump_of(asker.database))
-        self._prove(asker, self._ownership.owns(asker))
+        self._check(asker, self._ownership.owns(asker))
         ltime = self._event_clock()
         if ltime is None:
             raise Unavailable("the Serf agent of this server does not answer, so old events could not be told from new")
         return self._lane.ask(asker, ltime, box)
 
     def _open(self, request: Request, operation: str) -> Credentials:
-        if request.sealed is None:
-            raise Denied(f"{operation} needs a sealed box that proves the owner")
-        return self._keys.open(request.sealed, request.database, operation, self._accounts.names.folded)
+        return self._keys.open_for(request, operation, self._accounts.names.folded)
 
-    def _prove(self, asker: Credentials, is_proved: bool) -> None:
+    def _check(self, asker: Credentials, is_proved: bool) -> None:
         if not is_proved:
             # It may have been locked in this moment.
             self._drops.check_free(asker.database)
-            raise Denied(f"the box does not prove to own {shown(asker.database)}: no such account, or another password")
+            raise unproven(asker)
 
     def _gone(self, asker: Credentials) -> bool:
         """Was it dropped before, and the asker has not heard of it?"""

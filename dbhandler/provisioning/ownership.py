@@ -38,12 +38,17 @@ class Ownership:
         """Notes that the database is the asker's, where it was made before there were claims. Raises Denied unless it
         is."""
         if not self.owns(asker):
-            raise Denied(f"the box does not prove to own {shown(asker.database)}: no such account, or another password")
+            raise unproven(asker)
         self._adopt(asker)
 
-    def was_given(self, asker: Credentials) -> bool:
-        """Is the account one that the database's owner has given? Raises Denied for a wrong password of it."""
-        return self.is_granted(asker) and self._accounts.prove(asker)
+    def was_given(self, asker: Credentials, exists: bool) -> bool:
+        """Is the account one that the database's owner has given? Raises Denied for a wrong password of it, and where
+        the database is gone: it is not this account's to make."""
+        if not self.is_granted(asker) or not self._accounts.prove(asker):
+            return False
+        if not exists:
+            raise _belongs_else(asker)
+        return True
 
     def is_granted(self, asker: Credentials) -> bool:
         """Was the account made for the database by its owner?"""
@@ -67,8 +72,6 @@ class Ownership:
         is that of another account which has it. Databases of before there were claims get theirs here.
         """
         known = self._accounts.prove(asker)
-        if self.is_granted(asker):
-            raise _belongs_else(asker)
         granted = self._accounts.databases_of(asker.user)
         if known and granted == {self._accounts.pattern(asker.database)}:
             self._adopt(asker)
@@ -167,6 +170,11 @@ class Ownership:
     def _number(self, statement: Statement) -> int:
         [(number,)] = self._server.execute(statement)
         return int(str(number))
+
+
+def unproven(asker: Credentials) -> Denied:
+    """The refusal of who does not own the database that his box is about."""
+    return Denied(f"the box does not prove to own {shown(asker.database)}: no such account, or another password")
 
 
 def _belongs_else(asker: Credentials) -> Denied:

@@ -132,7 +132,7 @@ class Provisioner:
     def _serve(self, request: Request, asker: Credentials) -> bool:
         """Makes the database and the account, where they are missing; True when all was there."""
         exists = self._exists(request.database)
-        if exists and self._ownership.was_given(asker):
+        if self._ownership.was_given(asker, exists):
             return True
         if self._ownership.is_owner(asker):
             if not exists:

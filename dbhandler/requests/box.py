@@ -24,7 +24,7 @@ from dbhandler import files
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, NotForUs
 from dbhandler.log import shown
 from dbhandler.passwords import MAX_BYTES
-from dbhandler.requests.payload import json_text, string
+from dbhandler.requests.payload import Request, json_text, string
 
 MAX_PASSWORD = 128
 """Characters."""
@@ -119,6 +119,12 @@ class Keys:
             raise Denied(f"the sealed box is not for {operation or 'create_db'}")
         self._check_time(credentials)
         return replace(credentials, database=name)
+
+    def open_for(self, request: Request, operation: str, folded: Callable[[str], str] = str) -> Credentials:
+        """Opens the box of a request for an operation. Raises as open, and Denied where there is none."""
+        if request.sealed is None:
+            raise Denied(f"{operation} needs a sealed box that proves the owner")
+        return self.open(request.sealed, request.database, operation, folded)
 
     def content(self, sealed: str) -> dict[str, object]:
         """The object in a box, as it was put there. Raises NotForUs, or InvalidRequest for what is no JSON object."""

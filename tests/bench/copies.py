@@ -6,11 +6,12 @@ import json
 import os
 import time
 
-from dbhandler.requests.box import LIFETIME, Credentials, seal
+from dbhandler.requests.box import Credentials
 from tests.bench.backed_up import DATABASE, PATIENCE, fill
 from tests.bench.figure import Figure, in_rounds
 from tests.support.containers import Database, Site
 from tests.support.docker import eventually
+from tests.support.operations import box, payload_text
 
 MEGABYTES = int(os.environ.get("DBHANDLER_BENCH_MB", "1000"))
 ROUNDS = 3
@@ -54,15 +55,11 @@ def _ours(server: Database, number: int) -> float:
 
 
 def _wanted(server: Database, name: str) -> str:
-    expires = int(time.time()) + LIFETIME
-    box = Credentials(
-        name, name, COPIER, operation="copy_db", expires=expires, source=DATABASE, source_password=OWNER
-    )  # fmt: skip
-    return _ask(server, "copy_db", box)
+    return _ask(server, "copy_db", box("copy_db", name, COPIER, source=DATABASE, source_password=OWNER))
 
 
-def _ask(server: Database, query: str, box: Credentials) -> str:
-    payload = json.dumps({"database": box.database, "sealed": seal(server.key, box)})
+def _ask(server: Database, query: str, content: Credentials) -> str:
+    payload = payload_text(server.key, content)
     return str(json.loads(server.exec("dbhandler-query", stdin=payload, SERF_QUERY_NAME=query))["status"])
 
 

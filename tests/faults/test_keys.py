@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from dbhandler.requests.box import LIFETIME, Credentials, seal
 from tests.faults.scale import SCALE
 from tests.support.docker import docker, eventually
 from tests.support.faults import Server, Site
+from tests.support.operations import box, payload_text
 
 OWNER, GIVEN = "the password of an owner", "the password that was given"
 TTL = 5
@@ -33,11 +33,7 @@ class Known:
 
 def ask(server: Server, key: str, query: str, name: str, password: str, **more: Any) -> str:
     """The status of an answer; nothing where there is none."""
-    expires = int(time.time()) + LIFETIME
-    box = Credentials(name, name, password, operation=query, expires=expires, **more)
-    if query == "create_db":
-        box = Credentials(name, name, password, **more)
-    payload = json.dumps({"database": name, "sealed": seal(key, box)})
+    payload = payload_text(key, box(query, name, password, **more))
     lines = server.exec("dbhandler-query", check=False, stdin=payload, user="mysql", SERF_QUERY_NAME=query).splitlines()
     try:
         return str(json.loads(lines[-1])["status"]) if lines else ""

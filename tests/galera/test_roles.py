@@ -9,10 +9,10 @@ from typing import Any
 
 import pymysql
 
-from dbhandler.requests.box import LIFETIME, Credentials, seal
 from tests.support.containers import ACCESS_DENIED
 from tests.support.docker import eventually
 from tests.support.galera import Cluster, Node
+from tests.support.operations import box, is_ended, payload_text
 
 OWNER, GIVEN = "the password of an owner", "the password that was given"
 GONE = 4.0
@@ -20,10 +20,7 @@ GONE = 4.0
 
 
 def ask(node: Node, query: str, name: str, password: str = OWNER, **more: Any) -> dict[str, Any]:
-    box = Credentials(name, name, password, **more)
-    if query != "create_db":
-        box = Credentials(name, name, password, operation=query, expires=int(time.time()) + LIFETIME, **more)
-    payload = json.dumps({"database": name, "sealed": seal(node.tag("key"), box)})
+    payload = payload_text(node.tag("key"), box(query, name, password, **more))
     answer = node.exec("dbhandler-query", stdin=payload, SERF_QUERY_NAME=query)
     return dict(json.loads(answer.splitlines()[-1]))
 
@@ -53,15 +50,6 @@ def opens(node: Node, user: str, password: str) -> bool:
     return True
 
 
-def is_ended(connection: Any) -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except pymysql.err.MySQLError:
-        return True
-    return False
-
-
 def test_what_one_node_gives_all_nodes_end(cluster: Cluster) -> None:
     first, second, third = cluster.nodes
     done(first, "create_db", "shared", "created")
@@ -87,10 +75,8 @@ def test_a_box_is_good_for_one_time_at_all_nodes_together(cluster: Cluster) -> N
     first, second, _ = cluster.nodes
     done(first, "create_db", "once", "created")
     done(first, "grant_db", "once", "created", account="visitor", new_password=GIVEN, role="reader")
-    expires = int(time.time()) + LIFETIME
-    box = Credentials("once", "once", OWNER, operation="revoke_db", expires=expires, account="visitor")
     # All nodes of a cluster have keys of their own: a box is for one of them.
-    payload = json.dumps({"database": "once", "sealed": seal(first.tag("key"), box)})
+    payload = payload_text(first.tag("key"), box("revoke_db", "once", OWNER, account="visitor"))
     answers = [first.exec("dbhandler-query", stdin=payload, SERF_QUERY_NAME="revoke_db") for _ in range(2)]
     assert '"revoked"' in answers[0] and '"absent"' in answers[1]
     done(second, "grant_db", "once", "created", account="visitor", new_password=GIVEN, role="reader")

@@ -13,9 +13,11 @@ from typing import Any
 import pymysql
 import pytest
 
-from dbhandler.requests.box import LIFETIME, Credentials, seal
+from dbhandler.requests.box import Credentials
+from tests.support import operations
 from tests.support.containers import Database, Site
 from tests.support.docker import eventually
+from tests.support.operations import is_ended
 
 OWNER, GIVEN = "the password of an owner", "the password that was given"
 WITHIN = 1.0
@@ -34,7 +36,7 @@ def server(site: Site, engine: str) -> Iterator[Database]:
 
 def ask(server: Database, query: str, box: Credentials) -> dict[str, Any]:
     """The agent's answer, without Serf in between."""
-    return sent(server, query, {"database": box.database, "sealed": seal(server.key, box)})
+    return sent(server, query, operations.payload(server.key, box))
 
 
 def sent(server: Database, query: str, payload: dict[str, str]) -> dict[str, Any]:
@@ -43,8 +45,7 @@ def sent(server: Database, query: str, payload: dict[str, str]) -> dict[str, Any
 
 
 def box(query: str, name: str, password: str = OWNER, user: str = "", **more: Any) -> Credentials:
-    expires = int(time.time()) + LIFETIME
-    return Credentials(name, user or name, password, operation=query, expires=expires, **more)
+    return operations.box(query, name, password, user, **more)
 
 
 def made(server: Database, name: str, **more: Any) -> None:
@@ -174,9 +175,9 @@ def test_nobody_gives_keys_to_anothers_database_or_takes_anothers_name(server: D
 def test_a_box_that_somebody_has_seen_is_worth_nothing(server: Database) -> None:
     made(server, "seen")
     grant = box("grant_db", "seen", account="visitor", new_password=GIVEN, ttl=3600)
-    payload = {"database": "seen", "sealed": seal(server.key, grant)}
+    payload = operations.payload(server.key, grant)
     assert sent(server, "grant_db", payload)["status"] == "created"
-    revoke = {"database": "seen", "sealed": seal(server.key, box("revoke_db", "seen", account="visitor"))}
+    revoke = operations.payload(server.key, box("revoke_db", "seen", account="visitor"))
     assert sent(server, "revoke_db", revoke)["status"] == "revoked"
     answer = sent(server, "grant_db", payload)
     assert answer["status"] == "denied" and "good for one time" in answer["reason"]
@@ -204,15 +205,6 @@ def test_there_are_not_more_of_them_than_the_servers_owner_allows(server: Databa
 
 def session(server: Database, user: str, password: str = GIVEN) -> Any:
     return server.connect(user, password)
-
-
-def is_ended(connection: Any) -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except pymysql.err.MySQLError:
-        return True
-    return False
 
 
 def test_who_is_revoked_is_out_at_once(server: Database) -> None:

@@ -14,7 +14,7 @@ from dbhandler.engine import sql
 from dbhandler.engine.password_hash import Way, matches, stored
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater
-from dbhandler.provisioning import account_table
+from dbhandler.provisioning import own_table
 from dbhandler.provisioning.account_table import ADMIN, MAIN, Account, AccountTable
 from dbhandler.provisioning.passwords import Passwords
 from tests.support.fakes import RecordingServer, Rows
@@ -28,7 +28,7 @@ class Server(RecordingServer):
     """Knows one account by how it logs in, and the rows of the table of accounts."""
 
     def __init__(self, engine: str = "mariadb") -> None:
-        super().__init__({account_table._EXISTS: [(1,)]})
+        super().__init__({own_table.exists("dbhandler_boxes"): [(1,)]})
         self.engine = engine
         self.kept = [Way(PLUGINS[engine], stored(FORMER, engine), False)]
         self.rows: dict[str, tuple[object, ...]] = {}

@@ -22,6 +22,7 @@ from dbhandler.provisioning import (
     definers,
     drop_table,
     overview_sql,
+    own_table,
     privilege_sql,
     registry_sql,
 )
@@ -63,7 +64,7 @@ class Server(RecordingServer):
     def knows(self, account: Account) -> Server:
         text = f"SELECT {account_table._COLUMNS} FROM {account_table._TABLE} WHERE user = %s"
         row = (account.user, account.name, account.role, account.ends, account.old_until)
-        self.replies |= {account_table._EXISTS: [(1,)], sql.Statement(text, (account.user,)): [row]}
+        self.replies |= {own_table.exists("dbhandler_boxes"): [(1,)], sql.Statement(text, (account.user,)): [row]}
         return self
 
     def accepts(self, user: str, password: str) -> bool:
