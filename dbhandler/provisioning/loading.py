@@ -16,6 +16,10 @@ LOADERS = 2
 """Connections that load rows, beside the one for all else."""
 AHEAD = 2
 """Statements that wait for each of them: one may have a megabyte."""
+TOGETHER = 16
+"""Statements in one transaction of theirs: each commit waits for the disk."""
+
+_END = b""
 
 
 class Loading:
@@ -23,8 +27,8 @@ class Loading:
 
     def __init__(self, connect: Callable[[], Server], loaders: int = LOADERS) -> None:
         self._connect, self._loaders = connect, loaders
-        self._rows: queue.Queue[bytes | None] = queue.Queue(AHEAD * loaders)
-        self._error: DbHandlerError | None = None
+        self._rows: queue.Queue[bytes] = queue.Queue(AHEAD * loaders)
+        self._error: Exception | None = None
 
     def load(self, lines: Iterable[bytes]) -> None:
         """Carries out the statements in the lines of a dump; the first that fails ends it."""
@@ -37,8 +41,9 @@ class Loading:
             try:
                 self._carry_out(main, loaders, lines)
             finally:
+                self._rows.join()
                 for _ in threads:
-                    self._rows.put(None)
+                    self._rows.put(_END)
                 for thread in threads:
                     thread.join()
         self._check()
@@ -64,16 +69,31 @@ class Loading:
                 loader.load(statement.text)
 
     def _work(self, loader: Server) -> None:
-        while (rows := self._rows.get()) is not None:
-            try:
-                # After a failure the rest is taken, and not loaded: nobody is to wait for room.
-                if self._error is None:
-                    loader.load(rows)
-            except DbHandlerError as error:
-                self._error = error
-            finally:
+        self._try(loader, b"SET autocommit = 0")
+        while rows := self._rows.get():
+            taken = 0
+            while rows:
+                self._try(loader, rows)
+                taken += 1
+                rows = self._next() if taken < TOGETHER else _END
+            # Before it waits: what follows in the dump may need the table for itself.
+            self._try(loader, b"COMMIT")
+            for _ in range(taken):
                 self._rows.task_done()
-        self._rows.task_done()
+
+    def _next(self) -> bytes:
+        try:
+            return self._rows.get_nowait()
+        except queue.Empty:
+            return _END
+
+    def _try(self, loader: Server, statement: bytes) -> None:
+        try:
+            # After a failure the rest is taken, and not loaded: nobody is to wait for room.
+            if self._error is None:
+                loader.load(statement)
+        except Exception as error:
+            self._error = error
 
     def _check(self) -> None:
         if self._error is not None:

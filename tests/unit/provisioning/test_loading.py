@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dbhandler.errors import ServerError, Unavailable
-from dbhandler.provisioning.loading import Loading
+from dbhandler.provisioning.loading import TOGETHER, Loading
 
 BEGIN = [b"/*!40101 SET NAMES utf8mb4 */;\n"]
 TABLE = [b"CREATE TABLE t (id INT);\n"]
@@ -63,7 +63,7 @@ def world() -> World:
 
 def test_rows_come_after_their_table_and_before_what_needs_them(world: World) -> None:
     Loading(world.connect).load(BEGIN + TABLE + ROWS + END)
-    texts = [text for _, text in world.done]
+    texts = [text for _, text in world.done if not text.startswith((b"SET autocommit", b"COMMIT"))]
     assert sorted(texts[-21:-1]) == sorted(line[:-2] for line in ROWS)
     assert texts[-1].startswith(b"CREATE TRIGGER") and texts[-22].startswith(b"CREATE TABLE")
     assert not world.open
@@ -73,6 +73,38 @@ def test_rows_are_loaded_by_others_which_know_how_to_read_them(world: World) -> 
     Loading(world.connect, loaders=2).load(BEGIN + TABLE + ROWS)
     assert {number for number, text in world.done if text.startswith(b"INSERT")} == {2, 3}
     assert {number for number, text in world.done if b"SET NAMES" in text} == {1, 2, 3}
+
+
+def test_rows_are_committed_before_what_needs_them(world: World) -> None:
+    Loading(world.connect, loaders=2).load(BEGIN + TABLE + ROWS * 3 + END + ROWS)
+    for loader in (2, 3):
+        own = [text for number, text in world.done if number in (loader, 1) and text != b"SET autocommit = 0"]
+        for before, after in zip(own, own[1:], strict=False):
+            assert not (before.startswith(b"INSERT") and after.startswith(b"CREATE TRIGGER"))
+        assert own[-1] == b"COMMIT"
+
+
+def test_many_statements_are_one_transaction(world: World) -> None:
+    Loading(world.connect, loaders=1).load(BEGIN + TABLE + ROWS * 10)
+    assert len([text for _, text in world.done if text == b"COMMIT"]) <= 2 + 200 / TOGETHER
+
+
+def test_who_waits_for_rows_holds_no_lock(world: World) -> None:
+    def lines() -> Any:
+        yield from BEGIN + TABLE + ROWS[:3]
+        deadline = time.monotonic() + 5
+        while [text[:6] for _, text in world.done][-4:].count(b"INSERT") != 3 or world.done[-1][1] != b"COMMIT":
+            assert time.monotonic() < deadline, "rows wait for more before they are committed"
+            time.sleep(0.01)
+        yield from END
+
+    Loading(world.connect, loaders=1).load(lines())
+
+
+def test_a_defect_of_ours_ends_it_too(world: World) -> None:
+    world.error = (b"INSERT", RuntimeError("a defect"))
+    with pytest.raises(RuntimeError, match="a defect"):
+        Loading(world.connect).load(BEGIN + TABLE + ROWS + END)
 
 
 def test_what_is_set_later_is_for_the_table_alone(world: World) -> None:
