@@ -32,7 +32,7 @@ NEED_LOOPBACK = container/need 'a real server and a real Serf on loopback' maria
 
 EXAMPLE_FILES = compose.yaml$(if $(filter galera,$(ENGINE)),:compose.cluster.yaml)
 
-.PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-hostile test-galera test-backup test-example \
+.PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-hostile test-galera test-pool test-backup test-example \
 	test-plain fuzz mutants bench test-loopback test-images image image-backup image-serf image-wordpress image-application push-images compose docs \
 	release version python setup clean
 
@@ -68,7 +68,7 @@ test: python ## run everything: lint, unit, integration, containers, faults, att
 	@$(STEPS) --open test 'the test tools' '$(MAKE_QUIET) setup' \
 		then 'lint, unit and integration tests' '$(MAKE_QUIET) lint test-loopback' \
 		$(if $(DOCKER),'images' '$(MAKE_QUIET) test-images') \
-		then $(foreach part,image faults hostile galera backup example,also 'test-$(part)' '$(MAKE_QUIET) test-$(part)')
+		then $(foreach part,image pool faults hostile galera backup example,also 'test-$(part)' '$(MAKE_QUIET) test-$(part)')
 
 test-loopback: setup
 	@$(MAKE_QUIET) test-unit
@@ -108,6 +108,15 @@ ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image
 	@$(MAKE_QUIET) image ENGINE=galera
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/galera
+else
+	@echo "container tests are left out: no Docker engine answers here (docker info)"
+endif
+
+test-pool: setup ## several servers, one directory
+ifeq ($(DOCKER),yes)
+	@$(MAKE_QUIET) image ENGINE=mariadb
+	@$(MAKE_QUIET) image ENGINE=mysql
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/pool
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from dbhandler import __version__
 from dbhandler.log import shown
 
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
 
 class Parser(argparse.ArgumentParser):
     """Tells a wrong usage in one line and ends with EX_USAGE; knows --version, and no option by a part of its name."""
@@ -51,3 +53,11 @@ def columns(rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[
         "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def size(number: int) -> str:
+    """Bytes, for people: in the unit in which they are fewer than 1024."""
+    rest, unit = float(number), 0
+    while rest >= 1024 and unit < len(_UNITS) - 1:
+        rest, unit = rest / 1024, unit + 1
+    return f"{rest:.0f} {_UNITS[unit]}" if unit == 0 or rest >= 10 else f"{rest:.1f} {_UNITS[unit]}"

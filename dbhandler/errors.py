@@ -21,6 +21,14 @@ class NotForUs(Denied):
     """A sealed box that this server cannot open: made for another one, or damaged."""
 
 
+class Elsewhere(Denied):
+    """A database is another server's of the pool. server is the name of that one's member."""
+
+    def __init__(self, message: str, server: str) -> None:
+        super().__init__(message)
+        self.server = server
+
+
 class Unavailable(DbHandlerError):
     """A server is away or cannot work now; asking again later is right."""
 
@@ -54,6 +62,17 @@ class NoAnswer(TryLater):
     def __init__(self, message: str, nodes: frozenset[str]) -> None:
         super().__init__(message)
         self.nodes = nodes
+
+
+class Placed(TryLater):
+    """A server says that another one has the database, or shall get it: that one is to be asked.
+
+    server is the name of that one's member, pool the id of the pool that the answer proves to be of (None: of none).
+    """
+
+    def __init__(self, message: str, server: str, pool: str | None = None) -> None:
+        super().__init__(message)
+        self.server, self.pool = server, pool
 
 
 class ServerError(DbHandlerError):

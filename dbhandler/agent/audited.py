@@ -11,6 +11,7 @@ from dbhandler.requests.vocabulary import Status
 
 _UNCHANGED = frozenset({
     Status.EXISTS, Status.ABSENT, Status.OK, Status.WORKING, Status.UNAVAILABLE, Status.ELSEWHERE,
+    Status.PLACED,
     # The lane tells of it once, when it is done; asked again, that outcome is told again.
     Status.DROPPED,
 })  # fmt: skip

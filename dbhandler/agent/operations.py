@@ -25,8 +25,9 @@ from dbhandler.provisioning.lease_clock import LeaseClock
 from dbhandler.provisioning.leases import Leases
 from dbhandler.provisioning.lifecycle import Lifecycle
 from dbhandler.provisioning.passwords import Passwords
-from dbhandler.provisioning.provision import Provisioner
+from dbhandler.provisioning.provision import ANYWHERE, Provisioner
 from dbhandler.provisioning.registry import Registry
+from dbhandler.provisioning.settling import Places
 from dbhandler.requests.box import Credentials, Keys
 from dbhandler.serf.launch import connect
 from dbhandler.settings.config import Config
@@ -53,15 +54,18 @@ def operations(
     observe: Observe,
     audit: Audit,
     node: str = "",
+    places: Places = ANYWHERE,
 ) -> Operations:
-    """Wires them together. audit is told what changes or is refused; node is this node's identity in a cluster. Raises
-    OSError."""
+    """Wires them together. audit is told what changes or is refused; node is this node's identity in a cluster, places
+    says where new databases go. Raises OSError."""
     clock, lock = LeaseClock(config.state_dir / InState.LEASE_CLOCK), threading.Lock()
     event_clock, drops, policy = partial(_event_clock, config.serf), DropTable(server), config.policy
     passwords = Passwords(server, clock.now, lock)
     copies = _copies(config, node)
     worker = Worker(
-        Provisioner(server, policy, config.engine, keys, registry, event_clock, config.group is not None, clock.now),
+        Provisioner(
+            server, policy, config.engine, keys, registry, event_clock, config.group is not None, clock.now, places
+        ),
         Lifecycle(server, policy, keys, registry, drops, lane, event_clock, passwords),
         Granting(server, policy, keys, registry, drops, clock.now, lock),
         Copying(server, policy, keys, registry, drops, copies, node),

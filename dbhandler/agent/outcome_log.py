@@ -58,7 +58,8 @@ class OutcomeLog:
 
 
 def _log(origin: str, outcome: Outcome, milliseconds: float) -> None:
-    level = logging.ERROR if outcome.status == Status.FAILED else logging.WARNING if outcome.reason else logging.INFO
+    is_refusal = outcome.reason and outcome.status not in (Status.CREATED, Status.PLACED)
+    level = logging.ERROR if outcome.status == Status.FAILED else logging.WARNING if is_refusal else logging.INFO
     name = shown(outcome.database) + " " if outcome.database is not None else ""
     user = f" for account {shown(outcome.user)}" if outcome.user else ""
     reason = f": {outcome.reason}" if outcome.reason else ""

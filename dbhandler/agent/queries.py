@@ -16,8 +16,9 @@ from dbhandler.agent.worker import Worker
 from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, InvalidRequest, ServerError, Unavailable
-from dbhandler.provisioning.provision import Outcome, refusal
+from dbhandler.provisioning.provision import ANYWHERE, Outcome, refusal
 from dbhandler.provisioning.registry import Memory
+from dbhandler.provisioning.settling import Places
 from dbhandler.requests import payload as request
 from dbhandler.requests.answer import MAX_BYTES, decode, encode
 from dbhandler.requests.question import question_of
@@ -38,7 +39,7 @@ class Queries:
     """Answers queries: each name has its method. An unknown name is answered as `invalid`.
 
     whereabouts says under which host and port applications reach the server; errors remembers what went wrong last;
-    proofs are added for whoever asks for them.
+    proofs are added for whoever asks for them; places says where databases are that are not here.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class Queries:
         clock: Callable[[], float] = time.monotonic,
         observe: Observe = unobserved,
         proofs: Proofs = UNPROVED,
+        places: Places = ANYWHERE,
     ) -> None:
-        self._proofs = proofs
+        self._proofs, self._places = proofs, places
         self._worker, self._server, self._watch = worker, server, watch
         self._registry, self._spool, self._whereabouts, self._errors = registry, spool, whereabouts, errors
         self._clock, self._observe = clock, observe
@@ -111,12 +113,15 @@ class Queries:
 
     def _create(self, payload: bytes) -> bytes:
         outcomes = self._worker.create(payload, "query create_db:")
-        return self._answer(next((outcome for outcome in outcomes if outcome.reason), outcomes[0]))
+        done = (Status.CREATED, Status.EXISTS)
+        return self._answer(next((outcome for outcome in outcomes if outcome.status not in done), outcomes[0]))
 
     def _find(self, payload: bytes) -> bytes:
         name = request.parse_one(payload).database
-        found = self._server.execute(sql.database_exists(name))
-        return self._answer(Outcome(Status.EXISTS if found else Status.ABSENT, name))
+        if self._server.execute(sql.database_exists(name)):
+            return self._answer(Outcome(Status.EXISTS, name))
+        server = self._places.holder(name)
+        return self._answer(Outcome(Status.PLACED if server else Status.ABSENT, name, server=server))
 
     def _list(self, payload: bytes) -> bytes:
         if payload.strip():
@@ -155,7 +160,8 @@ class Queries:
 
     def _answer(self, outcome: Outcome) -> bytes:
         return encode({
-            "status": outcome.status, "database": outcome.database, **self._whereabouts(),
+            "status": outcome.status, "database": outcome.database,
+            **({"server": outcome.server} if outcome.server else self._whereabouts()),
             "user": outcome.user, "dump": outcome.dump, "ttl": outcome.ttl, "reason": outcome.reason,
         })  # fmt: skip
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from dbhandler import log, paths
 from dbhandler.address import join_address
 from dbhandler.agent.certificate import EAGER_INTERVAL, INTERVAL
+from dbhandler.agent.directory import Own, directory_tag, placing
 from dbhandler.agent.drain import SpoolDrain
 from dbhandler.agent.for_backup import ForBackup, end_once
 from dbhandler.agent.last_error import LastError
@@ -72,14 +73,17 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     audit = trail_of(config)
     node = _node_id(config)
     lane = drop_lane(config, node, audit)
-    working = operations(config, server, keys, registry, lane, observe, audit, node)
+    was = lambda: identity.tags().get(Tag.WAS, "")  # noqa: E731
+    directory = placing(Own(config, keys.public, watch, lambda: membership, was), server)
+    working = operations(config, server, keys, registry, lane, observe, audit, node, directory.places)
     whereabouts = partial(_whereabouts, config, watch, membership)
     queries = Queries(
-        working.worker, server, watch, registry, spools[0], whereabouts, errors, observe=observe, proofs=proofs
-    )
+        working.worker, server, watch, registry, spools[0], whereabouts, errors, observe=observe, proofs=proofs,
+        places=directory.places,
+    )  # fmt: skip
     drains = [SpoolDrain(spool, working.worker) for spool in spools]
     agent = Agent(drains, queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))
-    threads = {"membership": membership.run, "drops": lane.run, **working.threads}
+    threads = {"membership": membership.run, "drops": lane.run, **working.threads, **directory.threads}
     if config.awaits_backup:
         threads["backup"] = partial(end_once, (config.state_dir / InState.RESTORED).exists, agent.stop)
     if proofs.certificate:
@@ -175,6 +179,7 @@ def _tags(
         **advertised(config),
         **({Tag.RESTORE: config.restore} if config.restore and config.awaits_backup else {}),
         **lets_restore(config),
+        **directory_tag(config),
     }
 
 

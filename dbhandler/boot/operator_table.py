@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from dbhandler.boot.operator_base import utc
-from dbhandler.command import columns
+from dbhandler.command import columns, size
 from dbhandler.log import shown
 from dbhandler.provisioning.overview import Row
 from dbhandler.status.table import NOTHING, duration
 
 HEADINGS = ("DATABASE", "ACCOUNT", "ROLE", "AGE", "ENDS", "SIZE", "CONNECTIONS", "LOGINS", "LAST WRITE")
 _RIGHT = frozenset({"AGE", "SIZE", "CONNECTIONS", "LOGINS"})
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -35,7 +34,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.role,
         None if row.age is None else duration(row.age),
         None if row.ends is None else utc(row.ends / 1000),
-        None if row.size is None else _size(row.size),
+        None if row.size is None else size(row.size),
         row.connections,
         row.logins,
         None if row.last_write is None else utc(row.last_write),
@@ -67,11 +66,3 @@ def _iso(milliseconds: int | None, precision: str = "milliseconds") -> str | Non
 
 def _name(name: str) -> str:
     return shown(name).strip("'")
-
-
-def _size(number: int) -> str:
-    """Bytes in the unit in which they are fewer than 1024."""
-    size, unit = float(number), 0
-    while size >= 1024 and unit < len(_UNITS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 or size >= 10 else f"{size:.1f} {_UNITS[unit]}"

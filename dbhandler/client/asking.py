@@ -17,13 +17,16 @@ from dbhandler.client.asker import Asker, Done, Progress
 from dbhandler.client.authority import AuthorityFile
 from dbhandler.client.connection import Connection
 from dbhandler.client.dropped import Dropped, dropped
+from dbhandler.client.lasting import lasting
 from dbhandler.client.one_server import Box
 from dbhandler.client.rotation import begun, begun_if_older, ended, given_up, unchanged
 from dbhandler.client.state import State, StateFile, chosen
 from dbhandler.client.successor import accept
 from dbhandler.errors import Denied
+from dbhandler.log import shown
 from dbhandler.requests.payload import check_name
 from dbhandler.requests.vocabulary import Query, Status
+from dbhandler.requests.where import parse as parse_where
 from dbhandler.serf.access import addresses, auth_key, connect_first
 from dbhandler.serf.rpc import Serf
 from dbhandler.serf.tags import Tag
@@ -54,6 +57,7 @@ def request_database(
     accept_server: str | None = None,
     ca_file: str | os.PathLike[str] | None = None,
     ttl: int | None = None,
+    where: str | None = None,
     progress: Progress = silent,
 ) -> Connection:
     """Asks for the database `name` and an account for it; returns how to connect.
@@ -62,16 +66,19 @@ def request_database(
     the next call gets the same database, and a cluster's nodes as they are then; without it a second call is denied.
     ca_file gets the certificate by which the server's is verified (default: beside state_file, with the ending
     .ca.pem). accept_server names one to trust that has the data of state_file's server, not its key. ttl is after how
-    many seconds a database ends that is made by this call, unless it is renewed (accounts.renew). rpc_addr is the Serf
-    agent's `host:port`, or several, with commas, of which the first that answers is asked (default: SERF_RPC_ADDR,
-    else the local agent, else the linked one), rpc_auth its key (default: SERF_RPC_AUTH, or what stands in the file
-    SERF_RPC_AUTH_FILE). Waits at most `timeout` seconds for a server, telling `progress` what for.
+    many seconds a database ends that is made by this call, unless it is renewed (accounts.renew). where is what the
+    server of a new one has to be in a pool with a directory: labels, and engine=mariadb or engine=mysql, with commas;
+    a server that state_file names is asked whatever it is. rpc_addr is the Serf agent's `host:port`, or several, with
+    commas, of which the first that answers is asked (default: SERF_RPC_ADDR, else the local agent, else the linked
+    one), rpc_auth its key (default: SERF_RPC_AUTH, or what stands in the file SERF_RPC_AUTH_FILE). Waits at most
+    `timeout` seconds for a server, telling `progress` what for, and why a new database is where it is.
 
     Raises InvalidRequest, ConfigError, Denied, TryLater (servers are there, but none can give the answer yet) or
     Unavailable.
     """
     client = client_for(rpc_addr, rpc_auth, state_file, timeout, progress, ca_file)
-    return client.create(check_name(name), user, {"charset": charset, "collation": collation}, accept_server, ttl)
+    options = {"charset": charset, "collation": collation, "where": where}
+    return client.create(check_name(name), user, options, accept_server, ttl)
 
 
 def rotate_password(
@@ -140,7 +147,7 @@ class Client:
     ) -> None:
         self.asker = Asker(connect, timeout, progress, clock, sleep, pools, authority)
         self._connect, self._file, self._pools, self._authority = connect, state_file, tuple(pools), authority
-        self._now = now
+        self._now, self._progress = now, progress
 
     def create(
         self,
@@ -149,9 +156,11 @@ class Client:
         options: Mapping[str, str | None],
         trusted: str | None = None,
         ttl: int | None = None,
+        stays: bool = False,
     ) -> Connection:
         """The database with its account: that of the state file, whose server may be `trusted` from now on. One that is
-        made now ends after ttl seconds, where that is given."""
+        made now ends after ttl seconds, where that is given. stays: only the server of the state file will do."""
+        parse_where(options.get("where") or "")
         if trusted is not None:
             with self._connect() as serf:
                 accept(serf, self._file, name, trusted, self._pools)
@@ -164,7 +173,11 @@ class Client:
             # Denied, too, where the database has ended meanwhile: then it is made anew.
             with suppress(Denied):
                 return self._changed(state, KEEP_OLD)
-        made = self._ask(Query.CREATE, state, lambda _: {"ttl": ttl}, options)
+        if state.key is not None:
+            options = {**options, "where": None}
+        made = self._ask(Query.CREATE, state, lambda _: {"ttl": ttl}, options, stays)
+        if made.answer.reason:
+            self._progress(f"the server {shown(made.server.name)} says {made.answer.status}: {made.answer.reason}")
         return self.keep(state, made, given_up if made.answer.status == Status.CREATED else unchanged)
 
     def rotate(self, keep_old: int = KEEP_OLD) -> Connection:
@@ -204,8 +217,9 @@ class Client:
             ), account,
         )  # fmt: skip
         assert answer.host and answer.port  # noqa: S101 - one_server has looked
+        host = lasting(server.name, answer.host)
         return Connection(
-            saved.database, answer.host, answer.port, saved.user, saved.password, made.others,
+            saved.database, host, answer.port, saved.user, saved.password, made.others,
             engine="mysql" if server.tags.get(Tag.ENGINE) == "mysql" else "mariadb", ca=made.root,
             ca_file=str(self._authority.path) if made.root and self._authority.path else None, ends_in=answer.ttl,
         )  # fmt: skip
@@ -218,7 +232,12 @@ class Client:
         return self.keep(state, made, lambda saved: ended(saved, made.state.next_password, self._now()))
 
     def _ask(
-        self, query: Query, state: State, box: Box | None = None, options: Mapping[str, str | None] | None = None
+        self,
+        query: Query,
+        state: State,
+        box: Box | None = None,
+        options: Mapping[str, str | None] | None = None,
+        stays: bool = False,
     ) -> Done:
         # The file may name another server to trust by now.
-        return self.asker.ask(query, lambda: self._file.load() or state, box, options)
+        return self.asker.ask(query, lambda: self._file.load() or state, box, options, stays=stays)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dbhandler import files
+from dbhandler.client.discovery import AGAIN
 from dbhandler.client.verified import question, read
 from dbhandler.errors import DbHandlerError, NoAnswer
 from dbhandler.log import shown
@@ -48,7 +49,7 @@ class AuthorityFile:
 def ask_authority(serf: Serf, server: Member, pools: Sequence[str], timeout: float) -> str:
     """The certificate, in PEM, of who signs this server's, proved by one of the pools. Raises NoAnswer."""
     asked = question(Query.AUTHORITY, {}, pools)
-    for node, line in serf.query(Query.AUTHORITY, asked.payload, timeout, nodes=[server.name]):
+    for node, line in serf.query(Query.AUTHORITY, asked.payload, timeout, nodes=[server.name], again=AGAIN):
         # A wrong one is somebody else's, under its name: its own may still come.
         answer = read(line, asked, pools) if node == server.name else None
         if answer and answer.root:

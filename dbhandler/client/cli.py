@@ -90,7 +90,7 @@ def _connection(options: argparse.Namespace, asking: Mapping[str, Any]) -> Conne
     return client.request_database(
         options.name, user=options.user, state_file=options.state, charset=options.charset,
         collation=options.collation, accept_server=options.accept_server, ca_file=_ca_file(options), ttl=options.ttl,
-        **asking,
+        where=options.where, **asking,
     )  # fmt: skip
 
 

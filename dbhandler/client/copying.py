@@ -45,7 +45,7 @@ def copy_database(
     owner_state_file): asked again with it this goes on where it was, and leaves a copy that is whole as it is by then.
     ttl is after how many seconds the copy ends, unless it is renewed. timeout is how many seconds it may take. All
     else, and what is raised, is as with request_database; Denied is raised, too, where the server allows no more copies
-    of the database.
+    of the database, or where another one of the pool has a database of that name.
     """
     owner = StateFile(Path(owner_state_file))
     kept = Path(state_file) if state_file is not None else copy_state(Path(owner_state_file), name)
@@ -56,7 +56,7 @@ def copy_database(
     begun = chosen(check_name(name), user or name, key=own.key, cluster=own.cluster, pool=own.pool)
     file.save_first(begun).check_is_for(name, user)
     client = client_for(rpc_addr, rpc_auth, kept, timeout, progress, ca_file)
-    made = client.create(name, user, {}, ttl=ttl)
+    made = client.create(name, user, {}, ttl=ttl, stays=True)
     client.asker.ask(Query.COPY, file.known, lambda _: _source(owner_of(owner)))
     return made
 

@@ -10,7 +10,7 @@ from typing import Any
 from dbhandler.client.discovery import ANSWER_TIMEOUT
 from dbhandler.client.state import State
 from dbhandler.client.verified import hints, payload_of, verified
-from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, NoAnswer
+from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, NoAnswer, Placed
 from dbhandler.log import shown
 from dbhandler.requests.answer_record import Answer, parse
 from dbhandler.requests.box import LIFETIME, Credentials, seal
@@ -22,6 +22,9 @@ from dbhandler.serf.rpc import Serf
 
 MADE = (Status.CREATED, Status.EXISTS, Status.ROTATED, Status.COPIED)
 """Answers that say where the server is."""
+CREATE_AGAIN = 1.0
+"""Seconds after which a request for a database is sent anew: more often, and a server in a flood would have more of it
+to do. Other boxes are good for one time."""
 MOST_BYTES = 900
 """Of a payload and the name of the member that it is for: what Serf carries in a query."""
 
@@ -53,7 +56,8 @@ def ask_server(
     to prove it: by one of the pools, or by that which it names itself where none is given. Each call seals a box anew:
     of what changes something a server opens none twice.
 
-    Raises InvalidRequest, Denied or TryLater as the server says; what is no answer counts for none.
+    Raises InvalidRequest, Denied or TryLater as the server says, Placed where it names another one; what is no answer
+    counts for none.
     """
     if server.key is None:
         raise NoAnswer(f"the server {shown(server.name)} shows no key", frozenset({server.name}))
@@ -63,7 +67,9 @@ def ask_server(
     request |= hints(pools) if reply else {}
     payload = _checked(payload_of(request), query, server)
     question, complaint = question_of(query, payload), "has not answered"
-    for node, line in serf.query(query, payload, ANSWER_TIMEOUT, nodes=[server.name]):
+    # It opens a box twice where nothing is changed by that.
+    again = CREATE_AGAIN if query == Query.CREATE else None
+    for node, line in serf.query(query, payload, ANSWER_TIMEOUT, nodes=[server.name], again=again):
         if node != server.name:
             continue
         try:
@@ -103,6 +109,17 @@ def _judged(query: str, server: Member, answer: Answer) -> Answer:
         return answer
     if status in _SUCCESSES[query]:
         raise NoAnswer(f"the server {shown(server.name)} does not say where it is", frozenset({server.name}))
+    if status == Status.PLACED:
+        raise _placed(server, answer)
     if status == Status.UNAVAILABLE:
         raise NoAnswer(f"the server {shown(server.name)} says unavailable: {reason}", frozenset({server.name}))
     raise kinds.get(status, DbHandlerError)(f"the server {shown(server.name)} says {status}: {reason}")
+
+
+def _placed(server: Member, answer: Answer) -> DbHandlerError:
+    if answer.server is None:
+        complaint = f"the server {shown(server.name)} does not say which one has the database"
+        return NoAnswer(complaint, frozenset({server.name}))
+    why = f": {answer.reason}" if answer.reason else ""
+    told = f"the server {shown(server.name)} says that {shown(answer.server)} has the database{why}"
+    return Placed(told, answer.server, answer.pool)

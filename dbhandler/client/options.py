@@ -14,6 +14,7 @@ from dbhandler.client.variables import FIELDS, PREFIX, PRESETS, assignment, chec
 from dbhandler.command import Parser, seconds
 from dbhandler.errors import InvalidRequest
 from dbhandler.log import shown
+from dbhandler.requests import where
 from dbhandler.requests.box import MAX_TTL
 from dbhandler.requests.vocabulary import Role
 from dbhandler.settings import duration
@@ -81,6 +82,8 @@ def _add_request(made: Parser) -> None:
     add = made.add_argument
     add("--charset", help="the database's character set (default: utf8mb4)")
     add("--collation", help="the database's collation")
+    add("--where", type=_rule(_where), metavar="LABELS", help="labels that the server has to have, and engine=mariadb|"
+        "mysql, with commas: in a pool with a directory (default: any server)")  # fmt: skip
     made.add_rpc_addr()
     add("--timeout", type=seconds(0, 86400 * 365), default=TIMEOUT, metavar="SECONDS",
         help="how long to wait for a server (default: %(default)s)")  # fmt: skip
@@ -145,6 +148,9 @@ def _lifecycle(options: argparse.Namespace, _command: Sequence[str]) -> Rules:
          "--at and --restore-state need --restore-as NAME, the name of the new database"),
         ((options.role or options.copy_of is not None) and new,
          "--role and --copy-of go with none of --charset, --collation and --accept-server"),
+        (options.where is not None and (restores or options.copy_of is not None or options.role
+                                        or options.rotate or options.drop or is_owners(options)),
+         "--where goes with the request for a new database only"),
         (options.name is None and not (restores or options.rotate or options.drop or is_owners(options)),
          "the name of a database is missing (--help tells more)"),
     )  # fmt: skip
@@ -184,6 +190,12 @@ def _times(options: argparse.Namespace, command: Sequence[str]) -> Rules:
 def is_owners(options: argparse.Namespace) -> bool:
     """Does it print or change what an owner has, and nothing to connect with?"""
     return bool(options.list_accounts or options.revoke is not None or options.renew)
+
+
+def _where(text: str) -> str:
+    """The text of a Where. Raises InvalidRequest."""
+    where.parse(text)
+    return text
 
 
 def _time(text: str) -> int:

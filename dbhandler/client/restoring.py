@@ -59,7 +59,8 @@ def restore_database(
     pools = trusted_pools(os.environ) or tuple(filter(None, [own.pool]))
     _check_allowed(connect, own, pools)
     authority = AuthorityFile(Path(ca_file) if ca_file is not None else kept.with_suffix(CA_SUFFIX))
-    made = Client(connect, file, timeout, progress, pools=pools, authority=authority).create(target, user, {})
+    client = Client(connect, file, timeout, progress, pools=pools, authority=authority)
+    made = client.create(target, user, {}, stays=True)
     now = file.known()
     wanted = _wanted(own, account, source_id(str(now.key), now.cluster), moment)
     if left_out := Backups(connect, pools or _met(now), timeout, progress).restore(wanted):

@@ -12,8 +12,8 @@ _BY_HASH = {"mariadb": "IDENTIFIED BY PASSWORD %s", "mysql": "IDENTIFIED WITH ca
 """No statement carries a password itself: password_hash.py says why."""
 
 
-SYSTEM_SCHEMAS = "('mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo')"
-"""The server's own databases."""
+SYSTEM_SCHEMAS = "('mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo', 'dbhandler_directory')"
+"""The server's own databases, and that of the pool's directory."""
 
 _SERVES = "EXISTS (SELECT 1 FROM mysql.user)"
 """Always true, and an error (1047) on a cluster's node without a quorum, which would answer from old memory else."""

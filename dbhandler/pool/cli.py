@@ -1,15 +1,18 @@
-"""dbhandler-pool: makes the secret of a pool, tells its public name, and changes the key of its gossip."""
+"""dbhandler-pool: makes the secret of a pool, tells its public name, changes the key of its gossip, and tells of its
+servers."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from dbhandler import edge, usage
 from dbhandler.errors import ConfigError, InvalidRequest
 from dbhandler.log import shown
 from dbhandler.pool import gossip
+from dbhandler.pool.overview import as_json, table
 from dbhandler.serf.access import addresses, auth_key, connect_first
 from dbhandler.serf.rpc import Serf
 from dbhandler.settings.pool import pool_secrets
@@ -17,9 +20,16 @@ from dbhandler.settings.serf import serf_settings
 from dbhandler.trust.pool import Pool
 from dbhandler.trust.secret import new_secret
 
+if TYPE_CHECKING:
+    from dbhandler.pool.servers import PoolServers
+
+DIFFERS = 1
 USAGE = """usage: dbhandler-pool keygen
        dbhandler-pool id
        dbhandler-pool rotate gossip [--end]
+       dbhandler-pool status [--json]
+       dbhandler-pool check
+       dbhandler-pool forget NODE
 
 keygen  prints a new secret: the DBHANDLER_POOL_SECRET of all servers, proxies and backups of one pool.
 id      prints the public name of the pool of DBHANDLER_POOL_SECRET, which applications take as DBHANDLER_POOL;
@@ -29,9 +39,18 @@ rotate gossip
         to be in every container that is made from now on: the new key and the one before, which is still understood.
         With --end, once no container has the former setting, all members forget all keys but the first one of
         SERF_ENCRYPT_KEY, and that is printed. The Serf agent is asked as dbhandler-status asks it.
+status  prints the servers that the pool's directory knows, what they carry, and whether they get new databases.
+check   prints what differs between the directory and the servers: databases that two servers have, servers that are
+        away or do not reach it. Nothing is printed where nothing does.
+forget NODE
+        gives up what a server that is lost for good may hold, and says what that is: nobody waits for it any more. It
+        may come back, with those of its databases whose names nobody has taken meanwhile.
 
-exit status: 0 done, 64 wrong usage or setting, 69 no Serf agent, or a member has not done it (nothing is lost: run it
-again), 77 denied
+status, check and, in a pool with a directory, forget are for a container of the pool: they need its
+DBHANDLER_DIRECTORY and DBHANDLER_POOL_SECRET (docker exec db1 dbhandler-pool status).
+
+exit status: 0 done, 1 check has found something, 64 wrong usage or setting, 69 no Serf agent, or a member has not done
+it, or the directory is away (nothing is lost: run it again), 77 denied
 """
 
 
@@ -41,10 +60,20 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     if usage.asked(argv) or not argv:
         return usage.show(argv, USAGE)
     environ = os.environ if environ is None else environ
-    return edge.carried_out("dbhandler-pool", lambda: print(_carry_out(argv, environ)))
+    return edge.carried_out("dbhandler-pool", lambda: _carry_out(argv, environ))
 
 
-def _carry_out(argv: Sequence[str], environ: Mapping[str, str]) -> str:
+def _carry_out(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    if argv == ["check"]:
+        with _agent(environ) as serf:
+            found = _servers(serf, environ).differences()
+        print("".join(f"{sentence}\n" for sentence in found), end="")
+        return DIFFERS if found else os.EX_OK
+    print(_printed(argv, environ))
+    return os.EX_OK
+
+
+def _printed(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     match argv:
         case ["keygen"]:
             return new_secret()
@@ -56,7 +85,21 @@ def _carry_out(argv: Sequence[str], environ: Mapping[str, str]) -> str:
         case ["rotate", "gossip", "--end"]:
             with _agent(environ) as serf:
                 return gossip.end(serf, _gossip_key(environ))
+        case ["status", *rest] if rest in ([], ["--json"]):
+            with _agent(environ) as serf:
+                found = _servers(serf, environ).rows()
+            return as_json(found) if rest else table(found)
+        case ["forget", node]:
+            with _agent(environ) as serf:
+                return _servers(serf, environ).forget(node)
     raise InvalidRequest(f"no such command: {shown(' '.join(argv))} (--help tells more)")
+
+
+def _servers(serf: Serf, environ: Mapping[str, str]) -> PoolServers:
+    # Only here: all else needs neither a server nor certificates.
+    from dbhandler.pool.servers import PoolServers
+
+    return PoolServers(serf, environ)
 
 
 def _agent(environ: Mapping[str, str]) -> Serf:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 from dbhandler.engine.server import Server
-from dbhandler.errors import DbHandlerError
 from dbhandler.provisioning.dump_statements import DumpStatement, Kind, statements
 
 LOADERS = 2
@@ -19,6 +18,9 @@ AHEAD = 2
 TOGETHER = 16
 """Statements in one transaction of theirs: each commit waits for the disk."""
 
+_BEGIN = b"SET unique_checks = 1"
+"""Without that check MariaDB takes the first rows of a table in bulk, and keeps the table from others until the
+commit."""
 _END = b""
 
 
@@ -72,6 +74,7 @@ class Loading:
         self._try(loader, b"SET autocommit = 0")
         while rows := self._rows.get():
             taken = 0
+            self._try(loader, _BEGIN)
             while rows:
                 self._try(loader, rows)
                 taken += 1

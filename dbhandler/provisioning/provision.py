@@ -14,16 +14,19 @@ from dbhandler.engine.server import (
     ER_UNKNOWN_COLLATION,
     Server,
 )
-from dbhandler.errors import Denied, InvalidRequest, NotForUs, ServerError
+from dbhandler.errors import Denied, Elsewhere, InvalidRequest, NotForUs, ServerError
 from dbhandler.log import shown
 from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.ownership import Ownership
 from dbhandler.provisioning.registry import Entry, Memory
+from dbhandler.provisioning.settling import Anywhere, Places, settled
 from dbhandler.provisioning.term import Term
 from dbhandler.requests.box import Credentials, Keys
 from dbhandler.requests.payload import Request
 from dbhandler.requests.policy import Policy
 from dbhandler.requests.vocabulary import Status
+from dbhandler.requests.where import HERE
+from dbhandler.requests.where import parse as where_of
 
 _WRONG_CHARSET = {
     ER_UNKNOWN_CHARACTER_SET: "this server does not know the character set",
@@ -32,13 +35,14 @@ _WRONG_CHARSET = {
 }
 
 
-_REFUSALS = ((InvalidRequest, Status.INVALID), (Denied, Status.DENIED))
+ANYWHERE = Anywhere()
+_REFUSALS = ((Elsewhere, Status.PLACED), (InvalidRequest, Status.INVALID), (Denied, Status.DENIED))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request: reason says which rule refused it, dump is the file with what was dropped, ttl in how
-    many seconds it ends."""
+    """What became of a request: reason says which rule refused it, or why a new database is here, dump is the file with
+    what was dropped, ttl in how many seconds it ends, server who has, or gets, the database instead."""
 
     status: Status
     database: str | None = None
@@ -46,13 +50,15 @@ class Outcome:
     reason: str | None = None
     dump: str | None = None
     ttl: int | None = None
+    server: str | None = None
 
 
 class Provisioner:
     """Carries out requests on `server`, within `policy`; `keys` opens sealed boxes, `registry` remembers.
 
     event_clock says where Serf's event clock stands now, or None when Serf is away, now the time by which databases
-    end. in_group: other nodes with the same data get the same events at the same time.
+    end. in_group: other nodes with the same data get the same events at the same time. places says where new databases
+    go.
     """
 
     def __init__(
@@ -65,8 +71,9 @@ class Provisioner:
         event_clock: Callable[[], int | None],
         in_group: bool = False,
         now: Callable[[], int] = lambda: int(time.time() * 1000),
+        places: Places = ANYWHERE,
     ) -> None:
-        self._in_group = in_group
+        self._in_group, self._places = in_group, places
         self._term = Term(server, now, policy.allow_drop)
         self._server, self._policy, self._engine = server, policy, engine
         self._keys, self._registry, self._event_clock = keys, registry, event_clock
@@ -97,7 +104,7 @@ class Provisioner:
             name = self._names.folded(request.database)
             seen = self._registry.entry(name)
             self._check_not_dropped(name, seen, ltime)
-            outcome = self._create(request, name)
+            outcome = self._create(request, name, is_event=bool(ltime))
         except NotForUs as error:
             if ltime and self._in_group:
                 # Every node has got the event, and one of them can open the box.
@@ -110,40 +117,47 @@ class Provisioner:
             self._registry.made(name)
         return outcome
 
-    def _create(self, request: Request, name: str) -> Outcome:
+    def _create(self, request: Request, name: str, is_event: bool) -> Outcome:
         """Carries out a request for the database whose name the server takes for `name`."""
-        wanted = replace(request, database=name)
+        asker = self._asker(request)
+        # Nobody else can open the box of an event, and nobody can be told to ask elsewhere.
+        where = where_of(HERE if asker and is_event else request.where)
+        wanted, exists = replace(request, database=name), self._exists(name)
+        with settled(self._places, name, where, exists) as why:
+            is_new = self._serve(wanted, asker, exists) if asker else not exists and self._make(wanted)
+        status, user = Status.CREATED if is_new else Status.EXISTS, asker.user if asker else None
+        ttl = self._term.left(asker.user) if asker else None
+        return Outcome(status, request.database, user, (why or None) if is_new else None, ttl=ttl)
+
+    def _asker(self, request: Request) -> Credentials | None:
+        """Whom the account of a request is for; None where it asks for none."""
         if request.sealed is None:
-            return Outcome(Status.CREATED if self._make(wanted) else Status.EXISTS, request.database)
+            return None
         asker = self._keys.open(request.sealed, request.database, folded=self._names.folded)
         self._policy.check_user(asker.user, self._engine)
         self._term.check(asker)
-        status = Status.EXISTS if self._serve(wanted, asker) else Status.CREATED
-        return Outcome(status, request.database, asker.user, ttl=self._term.left(asker.user))
+        return asker
 
     def _make(self, request: Request) -> bool:
-        """Makes a database that is nobody's; False when it was there."""
-        if self._exists(request.database):
-            return False
+        """Makes a database that is nobody's; False when it was there after all."""
         self._ownership.check_nobodys(request.database)
         self._ownership.end_sessions(request.database)
         return self._create_database(request)
 
-    def _serve(self, request: Request, asker: Credentials) -> bool:
-        """Makes the database and the account, where they are missing; True when all was there."""
-        exists = self._exists(request.database)
+    def _serve(self, request: Request, asker: Credentials, exists: bool) -> bool:
+        """Makes the database and the account, where they are missing; False when all was there."""
         if self._ownership.was_given(asker, exists):
-            return True
+            return False
         if self._ownership.is_owner(asker):
             if not exists:
                 self._ownership.end_sessions(request.database, asker.user)
                 with self._term.noted(asker):
                     self._create_database(request)
-            return exists
+            return not exists
         self._ownership.check_free(asker, exists)
         with self._term.noted(asker):
             self._take(request, asker, exists)
-        return False
+        return True
 
     def _take(self, request: Request, asker: Credentials, exists: bool) -> None:
         """Makes the name the asker's, who has none, and the database where it does not exist."""
@@ -201,4 +215,4 @@ class Provisioner:
 def refusal(error: Exception, database: str | None = None) -> Outcome:
     """The outcome that tells of an error."""
     status = next((status for kind, status in _REFUSALS if isinstance(error, kind)), Status.FAILED)
-    return Outcome(status, database, reason=str(error))
+    return Outcome(status, database, reason=str(error), server=error.server if isinstance(error, Elsewhere) else None)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
-from dbhandler.address import is_host
+from dbhandler.address import is_host, is_node_name
 from dbhandler.log import printable, shown
 from dbhandler.requests.answer import MAX_BYTES, decode
 from dbhandler.requests.vocabulary import Status
@@ -27,7 +27,8 @@ class Answer:
     """One answer; what it does not say is None. host a host name or an IP address, uptime in seconds, last_error_at in
     UTC; pool is the id of the server's pool, authority the fingerprint of who signs its certificate, root that one's
     own certificate, in base64; ttl in how many seconds an account or its database ends; count how many accounts there
-    are from the first one of accounts on; all texts are printable."""
+    are from the first one of accounts on; server is the member's name of who has, or gets, a database; all texts are
+    printable."""
 
     status: Status
     reason: str | None = None
@@ -48,6 +49,7 @@ class Answer:
     ttl: int | None = None
     count: int | None = None
     accounts: tuple[GivenAccount, ...] | None = None
+    server: str | None = None
 
 
 def parse(line: bytes) -> Answer:
@@ -112,6 +114,7 @@ _RULES: Mapping[str, Callable[[object], bool]] = {
     "root": _is_root,
     "ttl": _is_count,
     "count": _is_count,
+    "server": is_node_name,
     "accounts": lambda value: isinstance(value, list) and all(map(_is_given, value)),
 }
 

@@ -17,7 +17,7 @@ MAX_NAME = 64
 MAX_NAMES = 256
 """Names in one payload, the same name twice counted twice. An event of Serf's default size holds at most 237."""
 
-_KEYS = frozenset({"database", "sealed", "charset", "collation", "nonce", "pool"})
+_KEYS = frozenset({"database", "sealed", "charset", "collation", "where", "nonce", "pool"})
 """nonce and pool are about the answer (question.py)."""
 _CHARSET = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -26,13 +26,15 @@ _CHARSET = re.compile(r"[A-Za-z0-9_]{1,64}")
 class Request:
     """A well-formed request for one database; whether it is allowed is the policy's matter.
 
-    sealed is the base64 text of a sealed box, charset and collation are names as MySQL knows them.
+    sealed is the base64 text of a sealed box, charset and collation are names as MySQL knows them, where says
+    which servers of a pool with a directory it may go to (where.py).
     """
 
     database: str
     sealed: str | None = None
     charset: str = "utf8mb4"
     collation: str | None = None
+    where: str = ""
 
 
 def parse(payload: bytes) -> tuple[Request, ...]:
@@ -125,6 +127,7 @@ def _from_object(values: Mapping[str, object]) -> Request:
         sealed=string(values, "sealed", what),
         charset=_charset("charset", string(values, "charset", what)) or "utf8mb4",
         collation=_charset("collation", string(values, "collation", what)),
+        where=string(values, "where", what) or "",
     )
 
 

@@ -16,6 +16,8 @@ SYSTEM_USERS = frozenset({
     # The backup's (trust/backup.py, which is slow to load).
     "dbhandler_backup",
     "dbhandler_restore",
+    # The directory's (trust/directory.py).
+    "dbhandler_directory",
 })  # fmt: skip
 SYSTEM_USER_PREFIXES = ("mysql.", "mariadb.")
 MAX_ACCOUNTS = 8

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_SCHEMAS = r"mysql|information_schema|performance_schema|sys|ndbinfo"
+_SCHEMAS = r"mysql|information_schema|performance_schema|sys|ndbinfo|dbhandler(?:.|@[0-9a-f]{4})directory"
 
 _FILES = (
     # InnoDB: system and temporary tablespace, redo and undo logs, dumps of the buffer pool, archives.

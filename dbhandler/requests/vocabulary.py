@@ -40,6 +40,8 @@ class Status(StrEnum):
     REVOKED = "revoked"
     RENEWED = "renewed"
     COPIED = "copied"
+    PLACED = "placed"
+    """The server that the answer names has the database, or shall get it: that one is to be asked."""
     WORKING = "working"
     """Of a restore: it is accepted, and not done yet."""
     RESTORED = "restored"

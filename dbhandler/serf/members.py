@@ -193,6 +193,7 @@ _RULES: Mapping[str, Callable[[str], bool]] = {
     Tag.VERSION: _is_word,
     Tag.CLUSTER: _is_word,
     Tag.RESTORE: is_backup,
+    Tag.DIRECTORY: "1".__eq__,
     **dict.fromkeys(PROOFS, _is_proof),
 }
 """What the tags of a database and of a backup have to be; all others, and other members', are only printable."""

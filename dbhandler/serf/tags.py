@@ -30,6 +30,8 @@ class Tag(StrEnum):
     """Of an empty server: SERVER@MOMENT, the backup that it waits for."""
     OWN = "own"
     """`1` where the owner lets applications have former states of their own databases, else `0`."""
+    DIRECTORY = "dir"
+    """`1` where the pool's directory says which server a new database goes to: any one is asked."""
     PROOF, OLD_PROOF, OLDER_PROOF = "proof", "proof1", "proof2"
     """What proves all that this member says, for each secret of its pool, the present one first (serf/proof.py)."""
 

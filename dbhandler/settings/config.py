@@ -17,7 +17,7 @@ from dbhandler.os_user import socket_user
 from dbhandler.requests.policy import DEFAULT_PATTERN, MAX_ACCOUNTS, MAX_COPIES, Policy
 from dbhandler.settings.names import official
 from dbhandler.settings.output import LOG_FORMATS, AuditSettings, audit_settings
-from dbhandler.settings.pool import pool_secrets
+from dbhandler.settings.pool import DirectorySettings, directory_settings, pool_secrets
 from dbhandler.settings.serf import SerfSettings, serf_settings
 from dbhandler.settings.setting import Reader
 from dbhandler.spool import DEFAULT_MAX
@@ -33,6 +33,8 @@ ROOT_SETTINGS = official(
 
 ENGINES = {"mariadb": "mariadbd", "mysql": "mysqld"}
 """Engine -> name of its server program."""
+
+_TAKEN = ("root", "mysql", "dbhandler_backup", "dbhandler_directory")
 
 LONGEST_HOST = 64
 """Characters of an advertised host that the tags of a cluster's node have room for."""
@@ -87,6 +89,7 @@ class Config:
     group: GroupSettings | None = None
     leave_group: str | None = None
     restore: str | None = None
+    directory: DirectorySettings | None = None
     binlog: bool | None = None
     """Does the server write a binary log? None: as it does by itself."""
 
@@ -142,6 +145,7 @@ class Config:
             group=_group(read),
             leave_group=read.text("DBHANDLER_LEAVE_CLUSTER"),
             restore=_restore(read),
+            directory=directory_settings(read),
             binlog=_binlog(read),
         )
 
@@ -209,10 +213,10 @@ def _wants_admin(read: Reader) -> bool:
 
 def _admin_user(read: Reader) -> str:
     user = read.text("MYSQL_ADMIN_USER") or "admin"
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", user) or user.lower() in ("root", "mysql", "dbhandler_backup"):
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", user) or user.lower() in _TAKEN:
         raise ConfigError(
-            "MYSQL_ADMIN_USER has to be 1 to 32 letters, digits, '_', '.' or '-', and neither root nor mysql nor "
-            f"dbhandler_backup, not {user!r}"
+            "MYSQL_ADMIN_USER has to be 1 to 32 letters, digits, '_', '.' or '-', and none of "
+            f"{', '.join(_TAKEN)}, not {user!r}"
         )
     return user
 

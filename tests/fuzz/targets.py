@@ -38,6 +38,7 @@ from dbhandler.serf.members import checked
 from dbhandler.serf.membership import Membership
 from dbhandler.serf.output import relay
 from dbhandler.serf.rpc import Serf
+from dbhandler.serf.stream import Record, Stream
 from dbhandler.spool import MAX_LTIME, Spool
 from dbhandler.status.servers import cluster_status, database_members
 from dbhandler.status.table import table
@@ -226,26 +227,26 @@ class _Wire:
         return self._replies.read(size)
 
 
-class _Agent(Serf):
-    """A client whose requests are answered from a table."""
+class _Table(Stream):
+    """A stream of an agent whose replies stand in a table, and that has one record for a query."""
 
     replies: Mapping[str, dict[str, object]] = {}
-    record: object = None
+    told: object = None
 
-    def _call(self, command: str, *_: object, **__: object) -> dict[str, object]:
+    def call(self, command: str, *_: object, **__: object) -> dict[str, object]:
         return dict(self.replies.get(command, {}))
 
-    def _record(self, seq: int, deadline: float) -> dict[str, object] | None:
-        record, self.record = self.record, None
-        return record  # type: ignore[return-value]
+    def record(self, deadline: float) -> Record:
+        told, self.told = self.told, None
+        return self.number, told or {"Type": "done"}  # type: ignore[return-value]
 
 
 @contextmanager
 def _agent(replies: Mapping[str, dict[str, object]], record: object = None, raw: bytes | None = None) -> Iterator[Serf]:
     """A client of an agent that sends `raw` after its greeting, or answers from a table."""
     greeting = msgpack.packb({"Seq": 1, "Error": ""}) + msgpack.packb({"Seq": 2, "Error": ""})
-    with mock.patch("dbhandler.serf.rpc._connect", lambda address, timeout: _Wire(greeting + (raw or b""))):
-        serf = Serf("agent:7373") if raw is not None else _Agent("agent:7373")
-    if isinstance(serf, _Agent):
-        serf.replies, serf.record = replies, record
+    with mock.patch("dbhandler.serf.stream._connect", lambda address, timeout: _Wire(greeting + (raw or b""))):
+        serf, table = Serf("agent:7373"), _Table("agent:7373", 5.0)
+    if raw is None:
+        serf._stream, table.replies, table.told = table, replies, record
     yield serf

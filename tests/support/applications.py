@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from dbhandler.client.asking import Client
 from dbhandler.client.discovery import find_server
@@ -16,13 +17,15 @@ Answer = Mapping[str, object]
 
 
 class FakeSerf:
-    """A cluster of database servers: `databases` says who has what; `asked` records the queries."""
+    """A cluster of database servers: `reply` says what each of them answers (None: nothing). `asked` records the
+    queries with the names in them, `ways` by which tags they choose who is asked, and when that is done again."""
 
     def __init__(
         self, members: Sequence[Member], reply: Callable[[str, str, Mapping[str, str]], Answer | None]
     ) -> None:
         self.cluster, self._reply = list(members), reply
         self.asked: list[tuple[str, tuple[str, ...]]] = []
+        self.ways: list[tuple[Mapping[str, str] | None, float | None]] = []
 
     def __enter__(self) -> FakeSerf:
         return self
@@ -34,14 +37,30 @@ class FakeSerf:
         return self.cluster
 
     def query(
-        self, name: str, payload: bytes, timeout: float, nodes: Sequence[str] = (), tags: object = None
+        self,
+        name: str,
+        payload: bytes,
+        timeout: float,
+        nodes: Collection[str] = (),
+        tags: Mapping[str, str] | None = None,
+        again: float | None = None,
     ) -> Iterator[tuple[str, bytes]]:
         self.asked.append((name, tuple(nodes)))
+        self.ways.append((tags, again))
         request = json.loads(payload) if payload.startswith(b"{") else {"database": payload.decode()}
-        for node in nodes:
+        for node in tuple(nodes) or tagged(self.cluster, tags or {}):
             answer = self._reply(name, node, request)
             if answer is not None:
                 yield node, json.dumps(answer).encode()
+
+
+def tagged(members: Sequence[Member], tags: Mapping[str, str]) -> list[str]:
+    """The names of the live members with these tags."""
+    return [
+        member.name
+        for member in members
+        if member.alive and all(re.search(wanted, member.tags.get(tag, "")) for tag, wanted in tags.items())
+    ]
 
 
 def server(name: str, keys: Mapping[str, Keys], status: str = "alive", mysql: str = "ready") -> Member:

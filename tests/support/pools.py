@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dbhandler.requests.answer import encode
@@ -69,10 +69,18 @@ class PlayedCluster:
         return [server.member() for server in self.servers]
 
     def query(
-        self, name: str, payload: bytes, timeout: float, nodes: Sequence[str] = (), tags: object = None
+        self,
+        name: str,
+        payload: bytes,
+        timeout: float,
+        nodes: Collection[str] = (),
+        tags: object = None,
+        again: float | None = None,
     ) -> Iterator[tuple[str, bytes]]:
+        # By tag all are asked.
+        names = list(nodes) or [server.name for server in self.servers]
         for server in self.servers:
-            if server.name in nodes:
+            if server.name in names:
                 line = server.answer(name, payload)
                 self.heard.append((server.name, name, payload, line))
                 for told in self.forge(server.name, name, payload, line):

@@ -22,6 +22,7 @@ from tests.support.fakes import Clock
 EVENT = "event create_db #7:"
 CHANGES = frozenset(Status) - {
     Status.EXISTS, Status.ABSENT, Status.OK, Status.WORKING, Status.UNAVAILABLE, Status.ELSEWHERE, Status.DROPPED,
+    Status.PLACED,
 }  # fmt: skip
 
 

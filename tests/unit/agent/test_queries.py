@@ -355,3 +355,84 @@ def test_every_answer_is_handed_to_who_proves_it(observed: Observed) -> None:
 def test_how_a_server_is_may_be_asked_with_a_nonce(observed: Observed, payload: bytes, status: str) -> None:
     observed.server.replies[sql.uptime()] = [("Uptime", "5")]
     assert json.loads(observed.queries.answer("status_db", payload))["status"] == status
+
+
+# --- a pool with a directory ---
+
+
+class FakePlaces:
+    """Who has what: it notes for which names it is asked."""
+
+    def __init__(self, **holders: str) -> None:
+        self.holders, self.asked = holders, list[str]()
+        self.error: Exception | None = None
+
+    def holder(self, name: str) -> str | None:
+        self.asked.append(name)
+        if self.error:
+            raise self.error
+        return self.holders.get(name)
+
+
+@pytest.fixture
+def places(observed: Observed) -> FakePlaces:
+    """What the observed queries ask of the directory; their server is reached at db1:3306."""
+    places = FakePlaces(elsewhere="db2")
+    observed.server.replies[sql.database_exists("there")] = [(1,)]
+    observed.queries._places = places  # type: ignore[assignment]
+    observed.queries._whereabouts = lambda: {"host": "db1", "port": 3306}
+    return places
+
+
+def test_where_a_database_is_that_is_not_here_can_be_asked(observed: Observed, places: FakePlaces) -> None:
+    answer = json.loads(observed.queries.answer("find_db", b"elsewhere"))
+    # An address would be this server's.
+    assert answer == {"status": "placed", "database": "elsewhere", "server": "db2"}
+    assert json.loads(observed.queries.answer("find_db", b"nowhere"))["status"] == "absent"
+    assert places.asked == ["elsewhere", "nowhere"]
+
+
+def test_for_a_database_that_is_here_the_directory_is_not_asked(observed: Observed, places: FakePlaces) -> None:
+    places.error = Unavailable("the directory is away")
+    answer = json.loads(observed.queries.answer("find_db", b"there"))
+    assert answer == {"status": "exists", "database": "there", "host": "db1", "port": 3306}
+    assert places.asked == []
+
+
+def test_while_the_directory_is_away_nobody_says_that_a_database_is_absent(
+    observed: Observed, places: FakePlaces
+) -> None:
+    places.error = Unavailable("the directory is away")
+    answer = json.loads(observed.queries.answer("find_db", b"elsewhere"))
+    assert answer == {"status": "unavailable", "reason": "the directory is away"}
+
+
+def test_a_request_for_a_database_of_another_server_is_answered_with_that_ones_name(
+    observed: Observed, provisioner: FakeProvisioner, places: FakePlaces, caplog: pytest.LogCaptureFixture
+) -> None:
+    provisioner.outcomes["a"] = Outcome(Status.PLACED, "a", reason="the server 'db2' has it", server="db2")
+    answer = json.loads(observed.queries.answer("create_db", b"a"))
+    assert answer == {"status": "placed", "database": "a", "server": "db2", "reason": "the server 'db2' has it"}
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "query create_db: 'a' placed in 4.0 ms: the server 'db2' has it")
+    ]
+
+
+def test_why_a_new_database_is_here_is_told_and_is_no_warning(
+    observed: Observed, provisioner: FakeProvisioner, places: FakePlaces, caplog: pytest.LogCaptureFixture
+) -> None:
+    provisioner.outcomes["a"] = Outcome(Status.CREATED, "a", reason="it is less loaded")
+    answer = json.loads(observed.queries.answer("create_db", b"a"))
+    assert (answer["status"], answer["host"], answer["reason"]) == ("created", "db1", "it is less loaded")
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
+@pytest.mark.parametrize("status", [Status.PLACED, Status.DENIED, Status.FAILED])
+def test_a_reason_of_what_was_made_hides_no_refusal(
+    observed: Observed, provisioner: FakeProvisioner, places: FakePlaces, status: Status
+) -> None:
+    provisioner.outcomes["a"] = Outcome(Status.CREATED, "a", reason="it is less loaded")
+    provisioner.outcomes["c"] = Outcome(status, "c", reason="a rule")
+    answer = json.loads(observed.queries.answer("create_db", b"a b c"))
+    assert (answer["status"], answer["database"], answer["reason"]) == (status, "c", "a rule")
+    assert json.loads(observed.queries.answer("create_db", b"b a"))["database"] == "b"

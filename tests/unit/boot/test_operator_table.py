@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from dbhandler.boot.operator_table import _size, as_json, table
+from dbhandler import command
+from dbhandler.boot.operator_table import as_json, table
 from dbhandler.provisioning.overview import Row
 
 OWN = Row(
@@ -69,4 +70,4 @@ def test_a_name_works_on_no_terminal() -> None:
     ],
 )
 def test_sizes_are_short(size: int, said: str) -> None:
-    assert _size(size) == said
+    assert command.size(size) == said

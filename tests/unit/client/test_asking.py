@@ -6,8 +6,8 @@ from typing import NoReturn
 import pytest
 
 from dbhandler.client.asking import request_database
-from dbhandler.client.discovery import distinct_servers
 from dbhandler.client.dropped import Dropped
+from dbhandler.client.servers import distinct_servers
 from dbhandler.client.state import State, StateFile
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, TryLater, Unavailable
 from dbhandler.requests.box import Credentials, Keys

@@ -132,6 +132,37 @@ def test_a_database_is_restored_or_dropped_not_both(restored: list[object], caps
     assert "not allowed with" in capsys.readouterr().err and not restored
 
 
+def test_where_a_new_database_may_go_reaches_the_library(asked: list[tuple[str, Mapping[str, object]]]) -> None:
+    assert run("shop", "--where", "ssd,engine=mysql")[0] == run("shop")[0] == 0
+    assert [options["where"] for _, options in asked] == ["ssd,engine=mysql", None]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        OWN, ("--rotate", "--state", "s"), ("--drop", "--state", "s"), ("x", "--copy-of", "shop", "--owner-state", "s"),
+        ("shop", "--user", "x", "--role", "reader", "--owner-state", "s"), ("--list-accounts", "--owner-state", "s"),
+        ("--revoke", "x", "--owner-state", "s"), ("--renew", "--ttl", "1d", "--owner-state", "s"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_only_a_new_database_can_go_somewhere(
+    argv: tuple[str, ...], restored: list[object], asked: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*argv, "--where", "ssd") == (64, "")
+    assert "--where goes with the request for a new database only" in capsys.readouterr().err
+    assert not asked and not restored
+
+
+@pytest.mark.parametrize(("where", "word"), [("a b", "a label in where"), ("engine=oracle", "engine= in where")])
+def test_what_can_be_no_label_is_wrong_usage(
+    where: str, word: str, asked: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("shop", "--where", where)
+    assert ended.value.code == 64 and word in capsys.readouterr().err and not asked
+
+
 def test_rotate_and_drop_need_a_state(asked: list[tuple[str, object]], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--rotate")[0] == run("--drop")[0] == 64
     assert not asked and "--state" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,39 @@ def test_a_refusal_is_told(world: World) -> None:
     world.answers = [{"status": "denied", "reason": "2 copies (DBHANDLER_MAX_COPIES)"}]
     with pytest.raises(Denied, match="DBHANDLER_MAX_COPIES"):
         world.copies()
+
+
+def test_in_a_pool_with_a_directory_it_is_made_here_or_not_at_all(world: World, tmp_path: Path) -> None:
+    world.serf.cluster = [replace(node, tags={**node.tags, "dir": "1"}) for node in world.serf.cluster]
+    asked: list[Mapping[str, str]] = []
+
+    def reply(query: str, node: str, request: Mapping[str, str]) -> Answer | None:
+        asked.append(request)
+        # Where another server has the name, that one is of no use.
+        return (
+            {"status": "placed", "server": "b"}
+            if request["database"] == "taken"
+            else world._answered(query, node, request)
+        )
+
+    world.serf._reply = reply
+    world.copies()
+    assert asked[0]["where"] == "here"
+    with pytest.raises(Denied, match=r"^the name is taken: 'b' has it$"):
+        world.copies("taken", timeout=30.0)
+    assert len(asked) == 3 and asked[2]["database"] == "taken"
+
+
+def test_a_server_without_a_directory_is_told_nothing_of_where(world: World) -> None:
+    asked: list[Mapping[str, str]] = []
+
+    def reply(query: str, node: str, request: Mapping[str, str]) -> Answer | None:
+        asked.append(request)
+        return world._answered(query, node, request)
+
+    world.serf._reply = reply
+    world.copies()
+    assert [set(request) for request in asked] == [{"database", "sealed"}] * 2
 
 
 def test_on_the_command_line(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

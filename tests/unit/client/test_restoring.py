@@ -69,6 +69,17 @@ def test_a_new_database_is_asked_for_and_filled(played: Played) -> None:
     assert (played.folder / "before.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_in_a_pool_with_a_directory_it_is_made_where_the_present_one_is(played: Played) -> None:
+    played.server.tags = {**played.server.tags, "dir": "1"}
+    played.restore()
+    [payload] = [json.loads(payload) for _, query, payload, _ in played.cluster.heard if query == "create_db"]
+    assert payload["where"] == "here"
+    played.server.says = {"create_db": {"status": "placed", "server": "b"}}
+    with pytest.raises(Denied, match="the name is taken: 'b' has it"):
+        played.restore("taken")
+    assert len(played.wanted) == 1
+
+
 def test_asked_again_it_is_the_same(played: Played) -> None:
     assert played.restore().password == played.restore().password
     assert played.wanted[0] == played.wanted[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import msgpack
 import pytest
@@ -161,6 +162,92 @@ def test_a_query_ends_at_its_deadline_and_leaves_the_connection_usable(start: St
     with Serf(server.address) as serf:
         assert list(serf.query("q", b"", 0.05)) == []
         assert serf.self_name() == "me"
+
+
+# --- a query that is sent again ---
+
+
+def test_answers_to_every_sending_count_also_those_that_come_before_the_next_one_is_taken(start: Start) -> None:
+    first: list[int] = []
+
+    def answers(command: str, body: dict[str, object], seq: int) -> Reply:
+        first.append(seq)
+        if seq == first[0]:
+            return ok(seq)
+        early = [*record(first[0], "response", "a", b"early"), *record(first[0], "response", "b", b"early")]
+        late = [*record(first[0], "response", "c", b"late"), *record(seq, "response", "d", b"again")]
+        return [*early, *ok(seq), *late, *record(first[0], "done"), *record(seq, "done")]
+
+    server = start(answers)
+    with Serf(server.address) as serf:
+        found = list(serf.query("q", b"x", 10, again=0.05))
+    assert found == [("a", b"early"), ("b", b"early"), ("c", b"late"), ("d", b"again")]
+    assert [body["Payload"] for command, body in server.requests if command == "query"] == [b"x", b"x"]
+
+
+def test_a_sending_that_is_done_ends_no_other(start: Start) -> None:
+    def answers(command: str, body: dict[str, object], seq: int) -> Reply:
+        if seq == 2:
+            return ok(seq)
+        return [*ok(seq), *record(2, "done"), *record(2, "done"), *record(seq, "response", "a"), *record(seq, "done")]
+
+    with Serf(start(answers).address) as serf:
+        assert list(serf.query("q", b"", 10, again=0.05)) == [("a", b"")]
+
+
+def test_a_query_ends_before_it_is_sent_again_where_serf_says_so(start: Start) -> None:
+    server = start(lambda command, body, seq: [*ok(seq), *record(seq, "response", "a"), *record(seq, "done")])
+    with Serf(server.address) as serf:
+        assert list(serf.query("q", b"", 10, again=5)) == [("a", b"")]
+    assert len(server.requests) == 2
+
+
+def test_only_those_are_asked_again_who_are_left(start: Start) -> None:
+    def answers(command: str, body: dict[str, object], seq: int) -> Reply:
+        return [*ok(seq), *record(seq, "response", str(body["FilterNodes"][0]))]  # type: ignore[index]
+
+    server, waiting = start(answers), {"a": 1, "b": 2, "c": 3}
+    with Serf(server.address) as serf:
+        # Who takes the last one out is asked no more.
+        for node, _ in serf.query("q", b"", 10, nodes=waiting, again=0.02):
+            del waiting[node]
+    asked = [body for command, body in server.requests if command == "query"]
+    assert [body["FilterNodes"] for body in asked] == [["a", "b", "c"], ["b", "c"], ["c"]]
+
+
+def test_each_sending_waits_twice_as_long_and_none_for_longer_than_the_deadline(start: Start) -> None:
+    server = start(lambda command, body, seq: ok(seq))
+    with Serf(server.address) as serf:
+        assert list(serf.query("q", b"", 0.5, again=0.05)) == []
+    left = [int(str(body["Timeout"])) / 1e9 for command, body in server.requests if command == "query"]
+    assert left[0] == 0.5 and 2 <= len(left) <= 4
+    for number, (before, after) in enumerate(pairwise(left)):
+        assert before - after >= 0.05 * 2**number - 0.001
+
+
+def test_what_is_asked_again_is_not_taken_for_what_is_asked_next(start: Start) -> None:
+    def answers(command: str, body: dict[str, object], seq: int) -> Reply:
+        if body.get("Name") == "next":
+            old = [record(number, kind, "old") for number in (2, 3) for kind in ("response", "done")]
+            return [*old[0], *old[1], *ok(seq), *old[2], *record(seq, "response", "new"), *old[3], *record(seq, "done")]
+        return ok(seq) if seq == 2 else [*ok(seq), *record(2, "response", "a")]
+
+    with Serf(start(answers).address) as serf:
+        assert next(serf.query("q", b"", 10, again=0.02)) == ("a", b"")
+        assert list(serf.query("next", b"", 10)) == [("new", b"")]
+
+
+def test_an_agent_that_refuses_to_send_again_is_told_of(start: Start) -> None:
+    server = start(lambda command, body, seq: ok(seq) if seq == 2 else [{"Seq": seq, "Error": "no more"}])
+    with Serf(server.address) as serf, pytest.raises(Unavailable, match="refuses query: no more"):
+        list(serf.query("q", b"", 10, again=0.02))
+
+
+@pytest.mark.parametrize("odd", [None, [2], {"a": 1}, "2", 2.5])
+def test_a_record_with_an_odd_number_is_nobody_s(start: Start, odd: object) -> None:
+    strange = [{"Seq": odd, "Error": ""}, {"Type": "done"}]
+    with Serf(start(lambda command, body, seq: [*ok(seq), *strange, *record(seq, "response", "a")]).address) as serf:
+        assert next(serf.query("q", b"", 10)) == ("a", b"")
 
 
 def test_a_reply_that_never_comes_is_waited_for_no_longer_than_the_timeout(start: Start) -> None:

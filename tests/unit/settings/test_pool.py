@@ -8,7 +8,8 @@ import pytest
 
 from dbhandler.errors import ConfigError
 from dbhandler.settings.config import Config
-from dbhandler.settings.pool import pool_secrets, trusted_pools
+from dbhandler.settings.pool import DirectorySettings, directory_settings, pool_secrets, trusted_pools
+from dbhandler.settings.setting import Reader
 from dbhandler.trust.pool import Pool
 from dbhandler.trust.secret import parse
 
@@ -64,3 +65,83 @@ def test_a_server_s_settings_hold_the_secrets_and_never_show_them() -> None:
     assert repr(parse(NEW)[0]) not in repr(config) and "pool_secrets" not in repr(config)
     with pytest.raises(ConfigError, match="DBHANDLER_POOL_SECRET is wrong"):
         Config.from_environ({"DBHANDLER_ENGINE": "mariadb", "DBHANDLER_POOL_SECRET": "hunter2"})
+
+
+# --- the directory ---
+
+
+def directory(**environ: str) -> DirectorySettings | None:
+    return directory_settings(Reader({"DBHANDLER_POOL_SECRET": NEW, **environ}))
+
+
+def refused(**environ: str) -> str:
+    """The sentence with which a setting about the directory is refused."""
+    with pytest.raises(ConfigError) as caught:
+        directory(**environ)
+    assert str(caught.value).isprintable() and NEW not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_pool_has_no_directory_unless_it_is_named() -> None:
+    assert directory() is None
+    assert directory(DBHANDLER_DIRECTORY="", DBHANDLER_LABELS="", DBHANDLER_MAX_BYTES="") is None
+    assert directory_settings(Reader({})) is None
+    assert Config.from_environ({"DBHANDLER_ENGINE": "mariadb", "DBHANDLER_POOL_SECRET": NEW}).directory is None
+
+
+def test_the_directory_has_a_name_and_this_server_labels_and_a_limit(tmp_path: Path) -> None:
+    assert directory(DBHANDLER_DIRECTORY="db1") == DirectorySettings("db1", frozenset(), 0)
+    full = {"DBHANDLER_DIRECTORY": "db1", "DBHANDLER_LABELS": " ssd, eu,", "DBHANDLER_MAX_BYTES": "1000"}
+    wanted = DirectorySettings("db1", frozenset({"ssd", "eu"}), 1000)
+    assert directory(**full) == wanted
+    environ = {"DBHANDLER_ENGINE": "mariadb", "DBHANDLER_POOL_SECRET": NEW, **full}
+    assert Config.from_environ(environ).directory == wanted
+    (tmp_path / "name").write_text("db1\n")
+    assert directory(DBHANDLER_DIRECTORY_FILE=str(tmp_path / "name")) == DirectorySettings("db1")
+
+
+@pytest.mark.parametrize("name", ["DBHANDLER_LABELS", "DBHANDLER_MAX_BYTES"])
+def test_what_nobody_would_read_without_a_directory_is_refused(name: str, tmp_path: Path) -> None:
+    sentence = (
+        "DBHANDLER_LABELS and DBHANDLER_MAX_BYTES need DBHANDLER_DIRECTORY: without a directory nobody reads them"
+    )
+    assert refused(**{name: "5"}) == sentence
+    assert refused(**{f"{name}_FILE": str(tmp_path / "missing")}) == sentence
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "x" * 129])
+def test_a_directory_is_named_as_a_member_may_be(name: str) -> None:
+    assert refused(DBHANDLER_DIRECTORY=name).startswith(
+        "DBHANDLER_DIRECTORY has to be the name of a server or cluster of the pool, not '"
+    )
+
+
+def test_a_directory_needs_a_pool() -> None:
+    sentence = "DBHANDLER_DIRECTORY needs DBHANDLER_POOL_SECRET: by it the servers of a pool know each other"
+    # To believe a pool is not to be one of its servers.
+    for more in ({}, {"DBHANDLER_POOL": BOTH.id}):
+        assert refused(DBHANDLER_DIRECTORY="db1", DBHANDLER_POOL_SECRET="", **more) == sentence
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        ("s d", "a label in DBHANDLER_LABELS has 1 to 32 letters, digits, '_', '.' and '-': 's d'"),
+        ("engine=mysql", "a label in DBHANDLER_LABELS has 1 to 32 letters, digits, '_', '.' and '-': 'engine=mysql'"),
+        (",".join(f"l{number}" for number in range(17)), "DBHANDLER_LABELS has at most 16 labels, this one 17"),
+    ],
+)
+def test_a_wrong_label_is_a_sentence(labels: str, sentence: str) -> None:
+    assert refused(DBHANDLER_DIRECTORY="db1", DBHANDLER_LABELS=labels) == sentence
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1G", "x", str(2**60 + 1)])
+def test_a_limit_is_a_number_of_bytes(value: str) -> None:
+    sentence = f"DBHANDLER_MAX_BYTES has to be a whole number from 1 to {2**60}, not '{value}'"
+    assert refused(DBHANDLER_DIRECTORY="db1", DBHANDLER_MAX_BYTES=value) == sentence
+
+
+@pytest.mark.parametrize("user", ["dbhandler_directory", "Dbhandler_Directory"])
+def test_the_directorys_account_is_not_the_administrators(user: str) -> None:
+    with pytest.raises(ConfigError, match=r"^MYSQL_ADMIN_USER has to be .* none of .*dbhandler_directory, not "):
+        Config.from_environ({"DBHANDLER_ENGINE": "mariadb", "MYSQL_ADMIN_USER": user})
