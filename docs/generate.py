@@ -108,7 +108,7 @@ def programs() -> str:
 
 def metrics() -> str:
     """The page of all metrics but the library's own, of which there are more or fewer with its version."""
-    sources = Sources(tags=dict, spool=lambda: 0, databases=lambda: 0, errors=lambda: 0)
+    sources = Sources(tags=dict, spool=lambda: 0, databases=lambda: 0, errors=lambda: 0, reached=lambda: True, limit=0)
     standing = Standing(Source("", "", ""), [Range(0.0, 0.0)], 0.0, 0.0, True, None)
     backup = backup_metrics.Metrics(lambda: [standing]).registry
     return (

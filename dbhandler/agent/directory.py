@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placing:
-    """Who says where new databases go, and the work of the thread that tells how this server stands."""
+    """Who says where new databases go, and the work of the thread that tells how this server stands. reached says
+    whether that got through the last time; None: there is no directory."""
 
     places: Places = ANYWHERE
+    reached: Callable[[], bool | None] = lambda: None
     threads: Mapping[str, Callable[[threading.Event], None]] = field(default_factory=dict)
 
 
@@ -94,7 +96,8 @@ def placing(own: Own, server: Server) -> Placing:
         threads_own, own.link(threads_own), own.standing, lambda: own.was().split("."), own.config.directory.max_bytes,
         own.serves, prepare=prepare,
     )  # fmt: skip
-    return Placing(Asked(own.link(server), keeping.standing), {"directory": keeping.run})
+    asked = Asked(own.link(server), keeping.standing)
+    return Placing(asked, lambda: keeping.reached, {"directory": keeping.run})
 
 
 def directory_tag(config: Config) -> Mapping[str, str]:

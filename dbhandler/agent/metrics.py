@@ -67,6 +67,17 @@ class _Readings(Collector):
         databases = sources.databases()
         if databases is not None:
             yield GaugeMetricFamily("dbhandler_databases", "Databases but the server's own.", databases)
+        if sources.limit is not None:
+            yield GaugeMetricFamily(
+                "dbhandler_databases_limit", "Databases that the owner allows, where he has said so.", sources.limit
+            )
+        reached = sources.reached()
+        if reached is not None:
+            yield GaugeMetricFamily(
+                "dbhandler_directory_reached",
+                "1 when the pool's directory answered when it was asked last, else 0; nothing in a pool without one.",
+                reached,
+            )
         yield CounterMetricFamily("dbhandler_errors", "ERROR lines of the agent's log.", sources.errors())
         yield _build_info(tags)
 

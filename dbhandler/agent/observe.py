@@ -22,13 +22,16 @@ class Sources:
     """Where readings come from; each is called from the thread that serves scrapes, and asks no server.
 
     tags are those of the Serf member, spool says how many events wait (or raises OSError), databases how many there
-    are (None: unknown), errors how many ERROR lines there were.
+    are (None: unknown), errors how many ERROR lines there were; reached says whether the pool's directory was to be had
+    when it was asked last (None: there is none), limit is how many databases the owner allows (None: no limit).
     """
 
     tags: Callable[[], Mapping[str, str]]
     spool: Callable[[], int]
     databases: Callable[[], int | None]
     errors: Callable[[], int]
+    reached: Callable[[], bool | None] = lambda: None
+    limit: int | None = None
 
 
 def unobserved(_operation: str, _outcome: str, _seconds: float) -> None:

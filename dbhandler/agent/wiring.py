@@ -69,12 +69,13 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     watch = _watch(config, server, errors, group, partial(_prepare, server, proofs, backup))
     membership = _membership(config, partial(_tags, config, watch, keys, identity, group), proofs)
     tls_files = (config.data_dir / tls.CERTIFICATE, config.data_dir / tls.KEY)
-    observe = start(config.metrics, _sources(watch, spools, errors), tls_files)
+    was = lambda: identity.tags().get(Tag.WAS, "")  # noqa: E731
+    directory = placing(Own(config, keys.public, watch, lambda: membership, was), server)
+    sources = _sources(config, watch, spools, errors, directory.reached)
+    observe = start(config.metrics, sources, tls_files)
     audit = trail_of(config)
     node = _node_id(config)
     lane = drop_lane(config, node, audit)
-    was = lambda: identity.tags().get(Tag.WAS, "")  # noqa: E731
-    directory = placing(Own(config, keys.public, watch, lambda: membership, was), server)
     working = operations(config, server, keys, registry, lane, observe, audit, node, directory.places)
     whereabouts = partial(_whereabouts, config, watch, membership)
     queries = Queries(
@@ -192,12 +193,20 @@ def lets_restore(config: Config) -> Mapping[str, str]:
     return {Tag.OWN: f"{config.policy.allow_restore:d}"}
 
 
-def _sources(watch: ServerWatch, spools: list[Spool], errors: LastError) -> Sources:
+def _sources(
+    config: Config,
+    watch: ServerWatch,
+    spools: list[Spool],
+    errors: LastError,
+    reached: Callable[[], bool | None],
+) -> Sources:
     return Sources(
         watch.tags,
         lambda: sum(len(spool.entries()) for spool in spools),
         lambda: watch.databases,
         lambda: errors.lines,
+        reached,
+        config.policy.max_databases,
     )
 
 

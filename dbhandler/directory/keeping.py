@@ -42,7 +42,7 @@ class Keeping:
 
     begin says who this server is, max_bytes how much its tables may take before it gets no new database (0: no limit);
     was are the fingerprints of the keys that its data were served with before; serves says whether it is ready; prepare
-    makes the directory itself, where it is here.
+    makes the directory itself, where it is here. `reached`: the last look went well.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Keeping:
         self._names: frozenset[str] | None = None
         self._told: Standing | None = None
         self._next_full, self._bytes = 0.0, 0
+        self.reached = False
 
     def standing(self) -> Standing:
         """How this server stands, as it was seen last; of others' threads, too."""
@@ -85,9 +86,10 @@ class Keeping:
             self._look()
         except DbHandlerError as error:
             self._complaint.say(str(error))
-            self._names = None
+            self._names, self.reached = None, False
         else:
             self._complaint.say("")
+            self.reached = True
 
     def _look(self) -> None:
         is_full = self._clock() >= self._next_full or self._names is None

@@ -47,6 +47,8 @@ class DirectoryLink:
         self._passwords = [account_password(secret) for secret in secrets]
         roots = [Authority(secret).root().public_bytes(Encoding.PEM).decode() for secret in secrets]
         self._context = ssl.create_default_context(cadata="".join(roots))
+        self._looked_at: Sequence[Member] | None = None
+        self._believed: list[Member] = []
         self._open: Server | None = None
         self._not_before, self._complaint = 0.0, ""
 
@@ -63,8 +65,10 @@ class DirectoryLink:
             raise Unavailable(self._complaint) from None
 
     def believed(self) -> list[Member]:
-        """The members that prove to be of the pool."""
-        return self._believer.believed(self._members())
+        """The members that prove to be of the pool; of a list that was looked at before nothing is verified again."""
+        if (members := self._members()) is not self._looked_at:
+            self._looked_at, self._believed = members, self._believer.believed(members)
+        return self._believed
 
     def close(self) -> None:
         """Drops the connection; the next question opens another."""

@@ -16,7 +16,7 @@ from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import Busy, DbHandlerError, ServerError
 from dbhandler.log import shown
-from dbhandler.provisioning import drop_sql
+from dbhandler.provisioning import drop_sql, privilege_sql
 from dbhandler.provisioning.copy_table import CopyTable
 from dbhandler.provisioning.definer import redefined
 from dbhandler.provisioning.loading import Loading
@@ -65,6 +65,7 @@ class Copies:
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._jobs: dict[str, _Job] = {}
         self._current: _Job | None = None
+        self._beaten = 0.0
 
     def ask(self, copy: Credentials, source: Credentials) -> None:
         """Has the database of `copy` made what that of `source` is. Returns when it is whole; raises Busy until then
@@ -130,17 +131,31 @@ class Copies:
 
     def _write(self, copy: Credentials, source: Credentials) -> None:
         self._table.begin(copy.database, source.database, self._node)
+        self._beaten = self._clock()
         # What a try before has left goes first.
         self._make_empty(copy.database, source.database)
         try:
             with self._dumped(source.database, copy.database) as lines:
-                Loading(lambda: self._connect(copy)).load(redefined(lines, copy.user, source.user))
+                self._loading(copy, source.database).load(redefined(lines, copy.user, source.user))
         except DbHandlerError:
             # It may be what has filled the disk.
             with suppress(DbHandlerError):
                 self._make_empty(copy.database, source.database)
             raise
         self._table.end(copy.database)
+
+    def _loading(self, copy: Credentials, source: str) -> Loading:
+        connect, beat = lambda: self._connect(copy), lambda: self._beat(copy.database)
+        if self._node:
+            # A statement that changes a table stops all nodes of a cluster while it works.
+            return Loading(connect, beat=beat)
+        rows = self._server.execute(privilege_sql.referenced_tables(source))
+        return Loading(connect, referenced={str(name).encode() for (name,) in rows}, beat=beat)
+
+    def _beat(self, copy: str) -> None:
+        if self._clock() - self._beaten > BEAT:
+            self._beaten = self._clock()
+            self._table.at_it(copy)
 
     def _make_empty(self, database: str, source: str) -> None:
         [(charset, collation)] = self._server.execute(drop_sql.defaults(source))
@@ -168,12 +183,9 @@ class Copies:
             watch.stop()
 
     def _followed(self, lines: Iterator[bytes], copy: str) -> Iterator[bytes]:
-        last = self._clock()
         for line in lines:
             yield line
-            if self._clock() - last > BEAT:
-                last = self._clock()
-                self._table.at_it(copy)
+            self._beat(copy)
 
 
 class _Watch:

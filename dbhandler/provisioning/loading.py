@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 
 from dbhandler.engine.server import Server
 from dbhandler.provisioning.dump_statements import DumpStatement, Kind, statements
+from dbhandler.provisioning.late_keys import with_late_keys
 
 LOADERS = 2
 """Connections that load rows, beside the one for all else."""
@@ -22,13 +24,24 @@ _BEGIN = b"SET unique_checks = 1"
 """Without that check MariaDB takes the first rows of a table in bulk, and keeps the table from others until the
 commit."""
 _END = b""
+PAUSE = 0.01
+"""Seconds between two looks whether all is done."""
 
 
 class Loading:
-    """One load. connect opens a connection as the account that loads. Raises DbHandlerError."""
+    """One load. connect opens a connection as the account that loads; beat is called now and then while it waits.
+    Keys are added after the rows, but for those of the tables that are `referenced` by foreign keys; None: with the
+    tables. Raises DbHandlerError."""
 
-    def __init__(self, connect: Callable[[], Server], loaders: int = LOADERS) -> None:
-        self._connect, self._loaders = connect, loaders
+    def __init__(
+        self,
+        connect: Callable[[], Server],
+        loaders: int = LOADERS,
+        referenced: Collection[bytes] | None = None,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._connect, self._loaders, self._referenced, self._beat = connect, loaders, referenced, beat
+        self._keys: list[bytes] = []
         self._rows: queue.Queue[bytes] = queue.Queue(AHEAD * loaders)
         self._error: Exception | None = None
 
@@ -59,16 +72,37 @@ class Loading:
                 self._rows.put(statement.text)
             else:
                 self._prepare(statement, loaders if is_begin else [])
-                main.load(statement.text)
-        self._rows.join()
+                main.load(self._without_keys(statement))
+        self._settle()
 
     def _prepare(self, statement: DumpStatement, loaders: list[Server]) -> None:
         if statement.kind is Kind.OTHER:
-            self._rows.join()
-            self._check()
+            self._settle()
         elif statement.kind is Kind.SESSION:
             for loader in loaders:
                 loader.load(statement.text)
+
+    def _without_keys(self, statement: DumpStatement) -> bytes:
+        if statement.kind is not Kind.TABLE or self._referenced is None:
+            return statement.text
+        text, keys = with_late_keys(statement.text, self._referenced)
+        self._keys += [keys] if keys else []
+        return text
+
+    def _settle(self) -> None:
+        """Waits until all is there that was begun, and then for the keys of it."""
+        self._wait()
+        keys, self._keys = self._keys, []
+        for statement in keys:
+            self._rows.put(statement)
+            self._check()
+        self._wait()
+
+    def _wait(self) -> None:
+        while self._rows.unfinished_tasks:
+            time.sleep(PAUSE)
+            self._beat()
+        self._check()
 
     def _work(self, loader: Server) -> None:
         self._try(loader, b"SET autocommit = 0")

@@ -122,3 +122,11 @@ def contents(database: str) -> Statement:
         for view, column in (("TABLES", "TABLE_SCHEMA"), ("ROUTINES", "ROUTINE_SCHEMA"), ("EVENTS", "EVENT_SCHEMA"))
     ]
     return Statement(f"SELECT ({') + ('.join(counts)})", (database,) * 6)
+
+
+def referenced_tables(database: str) -> Statement:
+    """One row for each table in a database that a foreign key leads to."""
+    return Statement(
+        "SELECT DISTINCT REFERENCED_TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE "
+        "WHERE REFERENCED_TABLE_SCHEMA = %s AND REFERENCED_TABLE_NAME IS NOT NULL", (database,),
+    )  # fmt: skip

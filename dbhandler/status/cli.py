@@ -33,7 +33,7 @@ CLEAR = "\x1b[H\x1b[2J"
 _EPILOG = """\
 The Serf agent's RPC key comes from SERF_RPC_AUTH or SERF_RPC_AUTH_FILE; inside the database container it is known.
 A server that left in order stands in the table, but does not count for the exit status. One that failed does, until it
-is back, or `serf force-leave NODE` says that it never comes back.
+is back, or `dbhandler-pool forget NODE` says that it never comes back.
 Where a backup is a member, a second table says how far each server's goes, and when it was proven last: times are UTC,
 and what is wrong does not count for the exit status.
 Lines are cut to the width of the terminal, or to COLUMNS.
@@ -85,7 +85,7 @@ def _once(ask: Ask, show: Show, out: TextIO) -> int:
         show(seen, out)
         out.flush()
         if failed := [shown(status.node) for status in statuses if status.state == FAILED]:
-            _say(f"failed: {', '.join(failed)}; `serf force-leave NODE` forgets one that never comes back")
+            _say(f"failed: {', '.join(failed)}; `dbhandler-pool forget NODE` forgets one that never comes back")
         if unprotected := [shown(status.node) for status in statuses if status.unprotected]:
             names = ", ".join(unprotected)
             _say(f"of a cluster without a pool's secret: {names}; whoever reaches its network can read and change all")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pymysql
 
-from tests.bench import backup, galera
+from tests.bench import backup, galera, pool
 from tests.bench.box import PREFIX, Box, docker
 from tests.bench.copies import copy, copy_mysql
 from tests.bench.figure import Figure, chart, table
@@ -215,14 +215,17 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 }
 
 
+PARTS = {**backup.PARTS, **pool.PARTS}
+
+
 def measured(name: str) -> Iterable[Figure]:
     """What a name stands for: one figure, or several that are measured together."""
-    return backup.PARTS[name]() if name in backup.PARTS else [FIGURES[name]()]
+    return PARTS[name]() if name in PARTS else [FIGURES[name]()]
 
 
 def main(names: list[str]) -> int:
     """Measures the figures named, or all; returns 1 when one was missed, 64 for a name that is none."""
-    known = [*FIGURES, *backup.PARTS]
+    known = [*FIGURES, *PARTS]
     wanted = [part for name in names for part in backup.GROUPS.get(name, [name])] or known
     if unknown := set(wanted) - set(known):
         there = ", ".join([*backup.GROUPS, *known])

@@ -23,6 +23,8 @@ OBJECTS = (
     "FOREIGN KEY (account) REFERENCES accounts (id))",
     "INSERT INTO accounts VALUES (1, 500, 'caf\N{LATIN SMALL LETTER E WITH ACUTE};\\n--'), (2, 500, NULL)",
     "INSERT INTO entries (account, amount, blob_) VALUES (1, 500, x'00ff3b0a'), (2, 500, NULL)",
+    "CREATE TABLE tags (id INT PRIMARY KEY, word VARCHAR(20), UNIQUE KEY u (word, id), KEY w (word), KEY b (id, word))",
+    "INSERT INTO tags VALUES (1, 'a'), (2, 'b'), (3, 'b')",
     "CREATE VIEW totals AS SELECT account, SUM(amount) AS amount FROM entries GROUP BY account",
     "CREATE PROCEDURE summed() BEGIN SELECT SUM(amount) FROM entries; END",
     "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM entries WHERE id < 0",
@@ -73,7 +75,7 @@ def content(server: Database, name: str, password: str) -> dict[str, Any]:
     """What there is, as its owner sees it."""
     with closing(server.connect(name, password, name)) as connection, connection.cursor() as cursor:
         found: dict[str, Any] = {}
-        for table in ("accounts", "entries", "totals"):
+        for table in ("accounts", "entries", "tags", "totals"):
             cursor.execute(f"SELECT * FROM {table} ORDER BY 1")
             found[table] = cursor.fetchall()
         cursor.execute("CALL summed()")
@@ -83,6 +85,8 @@ def content(server: Database, name: str, password: str) -> dict[str, Any]:
             "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
             "SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
             "SELECT COLUMN_NAME, CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s ORDER BY 1",
+            "SELECT TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME FROM information_schema.STATISTICS "
+            "WHERE TABLE_SCHEMA = %s ORDER BY 1, 2, 3",
             "SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = %s",
         ):
             cursor.execute(query, (name,))

@@ -127,8 +127,8 @@ def test_a_server_that_does_not_answer_failed_or_left_stands_in_the_table(cluste
     mysql.kill()
     eventually("it to be seen as failed", lambda: cluster.row(mysql)["state"] == "failed")
     done = cluster.agent.run(STATUS)
-    assert done.returncode == 1 and f"failed: '{mysql.node}'; `serf force-leave NODE` forgets" in done.stdout
-    cluster.agent.serf("force-leave", mysql.node)
+    assert done.returncode == 1 and f"failed: '{mysql.node}'; `dbhandler-pool forget NODE` forgets" in done.stdout
+    assert "is forgotten" in cluster.agent.exec("dbhandler-pool", "forget", mysql.node)
     eventually("the live server to count alone", lambda: cluster.agent.run(STATUS).returncode == 0)
     mysql.start()
     cluster.wait_ready()

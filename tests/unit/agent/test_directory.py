@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from dbhandler.agent import directory
-from dbhandler.agent.directory import Own, Placing, directory_tag, placing
+from dbhandler.agent.directory import Own, directory_tag, placing
 from dbhandler.directory import directory_sql, keeping
 from dbhandler.directory.places import Places
 from dbhandler.directory.standing import Standing
@@ -55,7 +55,8 @@ def test_without_a_directory_there_is_nothing_of_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(directory, "agent_server", opened)
     for environ in ({}, {"DBHANDLER_POOL_SECRET": POOL["DBHANDLER_POOL_SECRET"]}):
         alone = own(environ)
-        assert placing(alone, RecordingServer()) == Placing(ANYWHERE, {})  # type: ignore[arg-type]
+        found = placing(alone, RecordingServer())  # type: ignore[arg-type]
+        assert (found.places, found.threads, found.reached()) == (ANYWHERE, {}, None)
         assert directory_tag(alone.config) == {}
         assert not alone.has_directory()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from prometheus_client import generate_latest
@@ -105,3 +106,13 @@ def test_an_agent_without_metrics_does_not_load_the_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "False False\n"
+
+
+def test_limit_and_directory_are_told_where_there_are_any(world: World) -> None:
+    plain = Metrics(world.sources())
+    assert value(plain, "dbhandler_databases_limit") is None and value(plain, "dbhandler_directory_reached") is None
+    answers: list[bool | None] = [True, False, None]
+    more = Metrics(replace(world.sources(), reached=lambda: answers.pop(0), limit=100))
+    assert [value(more, "dbhandler_directory_reached") for _ in range(3)] == [1, 0, None]
+    answers.append(None)
+    assert value(more, "dbhandler_databases_limit") == 100

@@ -102,6 +102,39 @@ def test_who_waits_for_rows_holds_no_lock(world: World) -> None:
     Loading(world.connect, loaders=1).load(lines())
 
 
+def test_keys_come_after_the_rows_and_before_what_needs_both(world: World) -> None:
+    table = [b"CREATE TABLE `t` (\n", b"  `id` int(11),\n", b"  KEY `k` (`id`)\n", b") ENGINE=InnoDB;\n"]
+    Loading(world.connect, referenced=()).load(BEGIN + table + ROWS + END)
+    texts = [text for _, text in world.done]
+    [key] = [place for place, text in enumerate(texts) if text == b"ALTER TABLE `t` ADD KEY `k` (`id`)"]
+    rows = [place for place, text in enumerate(texts) if text.startswith(b"INSERT")]
+    assert max(rows) < key < texts.index(END[0][:-2])
+    assert b"CREATE TABLE `t` (\n  `id` int(11)\n) ENGINE=InnoDB" in texts
+    world.done.clear()
+    Loading(world.connect).load(BEGIN + table + ROWS)
+    assert not any(text.startswith(b"ALTER") for _, text in world.done)
+
+
+def test_the_keys_of_the_last_table_are_not_forgotten(world: World) -> None:
+    table = [b"CREATE TABLE `t` (\n  `id` int(11),\n  KEY `k` (`id`)\n) ENGINE=InnoDB;\n"]
+    Loading(world.connect, referenced=()).load(BEGIN + table + ROWS)
+    assert (world.done[-2][1][:11], world.done[-1][1]) == (b"ALTER TABLE", b"COMMIT")
+
+
+def test_a_key_that_cannot_be_made_ends_it(world: World) -> None:
+    world.error = (b"ALTER", ServerError("no", 1))
+    table = [b"CREATE TABLE `t` (\n  `id` int(11),\n  KEY `k` (`id`)\n) ENGINE=InnoDB;\n"]
+    with pytest.raises(ServerError, match="no"):
+        Loading(world.connect, referenced=()).load(BEGIN + table + ROWS + END)
+    assert not any(text.startswith(b"CREATE TRIGGER") for _, text in world.done)
+
+
+def test_who_waits_shows_that_it_is_at_it(world: World) -> None:
+    beats: list[int] = []
+    Loading(world.connect, beat=lambda: beats.append(1)).load(BEGIN + TABLE + ROWS * 3)
+    assert beats
+
+
 def test_a_defect_of_ours_ends_it_too(world: World) -> None:
     world.error = (b"INSERT", RuntimeError("a defect"))
     with pytest.raises(RuntimeError, match="a defect"):

@@ -76,7 +76,7 @@ def test_a_failed_server_is_told_with_what_forgets_it(
     answers += [[READY, FAILED, ServerStatus("x\n$(y)", False, "failed")], [READY, LEFT]]
     assert run("--json")[0] == 1
     assert capsys.readouterr().err == (
-        "dbhandler-status: failed: 'c', 'x\\n$(y)'; `serf force-leave NODE` forgets one that never comes back\n"
+        "dbhandler-status: failed: 'c', 'x\\n$(y)'; `dbhandler-pool forget NODE` forgets one that never comes back\n"
     )
     assert run("--json")[0] == 0
     assert capsys.readouterr().err == ""
