@@ -10,6 +10,9 @@ from dbhandler.trust.directory import USER
 
 DATABASE = "dbhandler_directory"
 """No request may ask for it (requests/reserved_names.py)."""
+UNTAKEN = 1440
+"""A server that was away takes what it was given when it hears of it: a day is long enough, where a minute is for the
+others."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _NAMES, _SERVERS, _DOUBLES = (f"{DATABASE}.{table}" for table in ("names", "servers", "doubles"))
 _TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -89,11 +92,11 @@ def count_one(server: str) -> Statement:
 
 
 def release(names: Sequence[str], server: str, age: int) -> Statement:
-    """Takes names from a server that has had them for `age` seconds."""
+    """Takes names from a server that has taken them `age` seconds ago, or that were given to it UNTAKEN times as long
+    ago."""
     text = f"DELETE FROM {_NAMES} WHERE server = %s AND name IN ({_marks(names)})"  # noqa: S608
-    return Statement(
-        f"{text} AND claimed <= UTC_TIMESTAMP() - INTERVAL %s SECOND", (server, *names, age)
-    )  # fmt: skip
+    old = f"claimed <= UTC_TIMESTAMP() - INTERVAL IF(taken, 1, {UNTAKEN}) * %s SECOND"
+    return Statement(f"{text} AND {old}", (server, *names, age))
 
 
 def fill(names: Sequence[str], server: str) -> Statement:

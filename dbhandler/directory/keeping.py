@@ -26,7 +26,7 @@ INTERVAL = 2.0
 FULL_INTERVAL = 60.0
 """Seconds after which everything is compared and told again, changed or not; so often sizes are measured."""
 UNMADE = 60
-"""Seconds after which a name without a database is given up: whoever asked for it has gone, or it was dropped."""
+"""Seconds after which a name without a database is given up, once it was taken: the database was dropped."""
 MOST_TOLD = 5
 """Names that a log line has room for."""
 

@@ -21,8 +21,9 @@ from dbhandler.trust.authority import Authority
 from dbhandler.trust.directory import USER, account_password
 from dbhandler.trust.pool import Pool
 
-REST = 1.0
-"""Seconds for which a directory that did not answer is not asked again: others wait for the agent, too."""
+REST, SHARE = 1.0, 4
+"""Seconds, or so many times as long as it was waited for, for which a directory that did not answer is not asked again:
+others wait for the agent, too."""
 TIMEOUT = 3.0
 """Seconds for one answer."""
 _NOT_MADE = frozenset({1044, 1049, 1142, 1146})
@@ -55,13 +56,15 @@ class DirectoryLink:
     def ask(self, question: Callable[[Directory], _T]) -> _T:
         """What the directory answers to a question, which may be put twice. Raises Unavailable, whose sentence says
         that the directory is away, or ServerError."""
-        if self._clock() < self._not_before:
+        began = self._clock()
+        if began < self._not_before:
             raise Unavailable(self._complaint)
         try:
             return self._answered(question)
         except Unavailable as error:
             self._complaint = f"the directory of the pool, on {shown(self.name)}, is away: {error}"
-            self._not_before = self._clock() + REST
+            now = self._clock()
+            self._not_before = now + max(REST, SHARE * (now - began))
             raise Unavailable(self._complaint) from None
 
     def believed(self) -> list[Member]:

@@ -120,6 +120,8 @@ class Tables(RecordingServer):
                 self.found = {double for double in self.found if double[1] != server}
             case (_, str(server), *_) as flat if statement == directory_sql.fill(_texts(flat[::2]), server):
                 self.give(server, *(name for name in _texts(flat[::2]) if name not in self.claimed))
+                for name in set(_texts(flat[::2])) & set(self.of(server)):
+                    self.claimed[name] = replace(self.claimed[name], taken=True)
             case (_, str(server), *_) as flat if statement == directory_sql.note_doubles(_texts(flat[::2]), server):
                 self.found |= {(name, server) for name in _texts(flat[::2])}
             case (server, *_) as values if statement.text == directory_sql.tell(standing("")).text:
@@ -129,7 +131,8 @@ class Tables(RecordingServer):
 
     def _forget(self, server: str, names: Collection[str], age: int) -> None:
         for name in set(names) & set(self.of(server)):
-            if self.claimed[name].since <= self.clock.now - age:
+            row = self.claimed[name]
+            if row.since <= self.clock.now - age * (1 if row.taken else directory_sql.UNTAKEN):
                 del self.claimed[name]
 
 

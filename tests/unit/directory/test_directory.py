@@ -105,6 +105,21 @@ def test_only_its_own_names_are_taken_from_a_server_and_those_of_that_age(direct
     assert sorted(tables.claimed) == ["other"]
 
 
+def test_a_name_that_was_not_taken_waits_for_a_day(directory: Directory, tables: Tables) -> None:
+    tables.give("a", "new", age=60 * directory_sql.UNTAKEN - 1, taken=False)
+    tables.give("a", "old", age=60 * directory_sql.UNTAKEN, taken=False)
+    directory.release(["new", "old"], "a", 60)
+    assert sorted(tables.claimed) == ["new"]
+    directory.release(["new"], "a")
+    assert not tables.claimed
+
+
+def test_a_database_that_is_there_is_taken(directory: Directory, tables: Tables) -> None:
+    tables.give("a", "by_hand", taken=False)
+    directory.fill(["by_hand"], "a")
+    assert directory.claim("by_hand", "b", Holder("a", taken=False)) == Holder("a", taken=True)
+
+
 def test_what_is_filled_in_takes_nothing_from_anybody(directory: Directory, tables: Tables) -> None:
     tables.give("b", "shop", "wiki")
     tables.give("a", "blog")

@@ -10,7 +10,7 @@ import pytest
 
 from dbhandler.directory import directory_sql, link
 from dbhandler.directory.directory import Directory
-from dbhandler.directory.link import REST, TIMEOUT, DirectoryLink
+from dbhandler.directory.link import REST, SHARE, TIMEOUT, DirectoryLink
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import Denied, ServerError, Unavailable
 from dbhandler.serf.members import Member
@@ -173,6 +173,22 @@ def test_while_it_is_away_it_is_not_asked_again_for_a_while(network: Network, cl
     clock.advance(0.01)
     assert way.ask(holder) == "10.0.0.9"
     assert network.still_open() == network.opened[1:]
+
+
+def test_one_that_hangs_takes_a_fifth_of_the_time(network: Network, clock: Clock) -> None:
+    way = reaching(PROVEN, clock=clock)
+
+    def hangs(_server: object) -> Exception:
+        clock.advance(TIMEOUT)
+        return Unavailable("no answer")
+
+    network.error = hangs
+    sentence(way)
+    network.error = lambda _server: None
+    clock.advance(SHARE * TIMEOUT - 0.01)
+    assert sentence(way) == AWAY + "no answer"
+    clock.advance(0.02)
+    assert way.ask(holder) == "10.0.0.9"
 
 
 def test_its_own_server_rests_as_well(clock: Clock) -> None:
