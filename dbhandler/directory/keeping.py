@@ -63,7 +63,8 @@ class Keeping:
         self._doubles = frozenset[str]()
         self._names: frozenset[str] | None = None
         self._told: Standing | None = None
-        self._next_full, self._bytes = 0.0, 0
+        self._next_full = self._next_size = 0.0
+        self._bytes = 0
         self.reached = False
 
     def standing(self) -> Standing:
@@ -96,8 +97,10 @@ class Keeping:
         names = frozenset(str(name) for (name,) in self._server.execute(sql.databases()))
         if is_full:
             self._prepare()
+        if self._clock() >= self._next_size:
+            # Slow where there are many tables, and so not once for each try while the directory is away.
             [(size,)] = self._server.execute(_BYTES)
-            self._bytes = int(str(size))
+            self._bytes, self._next_size = int(str(size)), self._clock() + FULL_INTERVAL
         standing = self._measured(len(names))
         if is_full or names != self._names or _differs(standing, self._told):
             self._link.ask(lambda directory: self._tell(directory, standing, names, is_full))

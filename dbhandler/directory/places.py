@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,7 +15,11 @@ from dbhandler.log import shown
 from dbhandler.requests.where import Where
 
 AGAIN = 0.5
-"""Seconds until a name that was given up just now is settled anew."""
+"""Seconds until a name that cannot be settled now is tried anew."""
+MOST_TOLD = 5
+"""Servers that a sentence names."""
+_MAY_HOLD = ("alive", "failed", "leaving")
+"""Whoever has left in order holds nothing that anybody waits for."""
 
 
 class Places:
@@ -32,7 +36,7 @@ class Places:
         own = self._standing()
         holder, why = self._link.ask(lambda directory: self._settled(directory, name, where, own))
         if holder is None:
-            raise Busy(f"the name {shown(name)} was given up just now: ask again", AGAIN)
+            raise Busy(why, AGAIN)
         if holder == own.server:
             return why
         node = self._name_of(holder)
@@ -45,16 +49,31 @@ class Places:
         return None if found is None or found.server == self._standing().server else self._name_of(found.server)
 
     def _settled(self, directory: Directory, name: str, where: Where, own: Standing) -> tuple[str | None, str]:
-        """Whose the name is, and why, where it has become that only now; nobody's where it was given up meanwhile."""
+        """Whose the name is, and why, where it has become that only now; or nobody's, and what is waited for."""
         seen, why = directory.holder(name), ""
         if seen is None or self._is_lost(seen):
-            found = self._place(directory, name, where, own)
+            told = {one.server: one for one in directory.standings()}
+            if seen is None and (unknown := self._unknown({*told, own.server})):
+                return None, unknown
+            found = self._place(told, name, where, own)
             seen = directory.claim(name, found.server.server, seen)
             # Who came first with another one had other reasons.
             why = found.why if seen and seen.server == found.server.server else ""
         if seen is None or (seen.server == own.server and not directory.take(name, own.server)):
-            return None, ""
+            return None, f"the name {shown(name)} was given up just now: ask again"
         return seen.server, why
+
+    def _unknown(self, known: Collection[str]) -> str:
+        """What is told while a server has not said yet what it has; nothing where all have."""
+        there = by_identity(self._link.believed()).items()
+        names = [one.name for server, one in there if server not in known and one.status in _MAY_HOLD]
+        if not names:
+            return ""
+        return (
+            f"waiting for {', '.join(map(shown, names[:MOST_TOLD]))}, which might have the database and is not in the "
+            "directory: with DBHANDLER_DIRECTORY it is once it is ready; if it is gone for good, dbhandler-pool forget "
+            "gives up what it holds"
+        )
 
     def _is_lost(self, holder: Holder) -> bool:
         """Has its server gone before it took the name?"""
@@ -67,14 +86,13 @@ class Places:
         with suppress(DbHandlerError):
             self._link.ask(lambda directory: directory.release([name], self._standing().server))
 
-    def _place(self, directory: Directory, name: str, where: Where, own: Standing) -> Place:
+    def _place(self, told: Mapping[str, Standing], name: str, where: Where, own: Standing) -> Place:
         if where.here:
             return Place(own, "it was asked for here")
         there = {known for known, member in by_identity(self._link.believed()).items() if is_ready(member)}
-        told = {one.server: one for one in directory.standings() if one.server in there}
         # How many names are its the directory counts; the rest is known here at once.
         mine = replace(own, names=told[own.server].names) if own.server in told else own
-        servers = list({**told, own.server: mine}.values())
+        servers = [*(one for server, one in told.items() if server in there and server != own.server), mine]
         found = place(name, servers, where)
         if found is None:
             raise Denied(refusal(servers, where))

@@ -11,7 +11,7 @@ from dbhandler.directory import directory_sql
 from dbhandler.directory.places import Places
 from dbhandler.directory.standing import Standing
 from dbhandler.engine.sql import Statement
-from dbhandler.errors import Denied, Elsewhere, ServerError, Unavailable
+from dbhandler.errors import Busy, Denied, Elsewhere, ServerError, Unavailable
 from dbhandler.requests.weight import weight
 from dbhandler.requests.where import Where
 from dbhandler.serf.members import Member
@@ -123,13 +123,13 @@ class GivenUp(Tables):
 
 
 def test_a_name_that_was_given_up_before_it_was_taken_is_not_made() -> None:
-    world = World(tables=GivenUp())
+    world = World([member("me")], GivenUp())
     with pytest.raises(Unavailable, match="the name 'shop' was given up just now: ask again"):
         world.places.settle("shop", Where(here=True))
 
 
 def test_a_name_that_was_given_up_while_it_was_claimed_is_not_made() -> None:
-    world = World()
+    world = World([member("me")])
     world.tables.replies[directory_sql.claim("shop", "me")] = ServerError("is there (error 1062)", 1062)
     with pytest.raises(Unavailable, match="the name 'shop' was given up just now: ask again"):
         world.places.settle("shop", Where(here=True))
@@ -151,6 +151,7 @@ class Overtaken(Tables):
 @pytest.mark.parametrize("winner", ["other", "third"])
 def test_whose_claim_came_first_has_it_whatever_the_placement_said(winner: str) -> None:
     world = World([*MEMBERS, member("third")], Overtaken(winner))
+    world.tables.tell(standing("other"), standing("third"))
     error = world.elsewhere("shop", Where(here=True))
     assert (error.server, str(error)) == (f"node-{winner}", f"the server 'node-{winner}' has it")
     assert world.tables.of(winner) == ["shop"]
@@ -165,7 +166,7 @@ def test_the_reason_is_not_that_of_a_choice_which_came_too_late() -> None:
 
 
 def test_who_was_faster_for_us_is_as_good() -> None:
-    world = World(tables=Overtaken("me"))
+    world = World([member("me")], Overtaken("me"))
     assert world.places.settle("shop", Where(here=True)) == "it was asked for here"
 
 
@@ -178,13 +179,30 @@ def test_what_is_asked_for_here_is_put_here(world: World) -> None:
 
 def test_only_who_is_ready_and_has_told_gets_a_name() -> None:
     members = [
-        member("me"), member("down", mysql="down"), member("dead", status="failed"), member("mute"),
+        member("me"), member("down", mysql="down"), member("dead", status="failed"), member("gone", status="left"),
         member("web", role="web"),
     ]  # fmt: skip
     world = World(members)
     world.tables.tell(standing("me"), *map(standing, ("down", "dead", "stranger", "web")))
     assert {world.places.settle(name, ANYWHERE) for name in NAMES} == {"it is the only one that takes it"}
     assert world.tables.of("me") == sorted(NAMES)
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [member("mute"), member("mute", mysql="starting"), member("mute", status="failed"), member("mute", "leaving")],
+)
+def test_nobody_gets_a_new_name_while_a_server_has_not_told_what_it_has(world: World, silent: Member) -> None:
+    world.link.members = [*MEMBERS, silent]
+    for where in (ANYWHERE, Where(here=True)):
+        with pytest.raises(Busy, match=r"^waiting for 'node-mute', which might have the database and is not in the"):
+            world.places.settle("shop", where)
+    assert world.tables.claimed == {}
+    # Names that are known are had, and who has left in order holds nothing.
+    world.tables.give("other", "blog")
+    assert world.elsewhere("blog").server == "node-other"
+    world.link.members = [*MEMBERS, member("mute", status="left")]
+    assert world.places.settle(preferring("me"), ANYWHERE)
 
 
 def test_of_a_cluster_one_node_that_is_ready_is_enough() -> None:
@@ -202,7 +220,7 @@ def test_nobody_is_denied_with_the_reason(world: World) -> None:
         world.places.settle("shop", Where(frozenset({"ssd"})))
     world.own = standing("me", most=2, names=2)
     world.tables.tell(standing("me", names=2), standing("other", full="is full"))
-    expected = "^no server of the pool has room: 'node-me' holds 2 databases and allows 2; 'node-other' is full$"
+    expected = "^no server of the pool has room: 'node-other' is full; 'node-me' holds 2 databases and allows 2$"
     with pytest.raises(Denied, match=expected):
         world.places.settle("shop", ANYWHERE)
     assert world.tables.claimed == {}
