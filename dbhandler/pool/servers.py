@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from dbhandler.directory.link import DirectoryLink
 from dbhandler.directory.standing import identity
 from dbhandler.errors import ConfigError, InvalidRequest
 from dbhandler.log import shown
@@ -14,6 +14,9 @@ from dbhandler.serf.rpc import Serf
 from dbhandler.settings.pool import NAME, directory_settings, pool_secrets
 from dbhandler.settings.setting import Reader
 
+if TYPE_CHECKING:
+    from dbhandler.directory.link import DirectoryLink
+
 
 class PoolServers:
     """The pool of this container's settings, as one Serf agent sees it. Its methods raise DbHandlerError."""
@@ -22,7 +25,12 @@ class PoolServers:
         self._serf, self._members = serf, serf.members()
         settings = directory_settings(Reader(environ))
         secrets = pool_secrets(environ)
-        self._link = DirectoryLink(settings.name, secrets, lambda: self._members) if settings else None
+        self._link: DirectoryLink | None = None
+        if settings:
+            # Only here: whoever has no directory has no driver of a database's, either.
+            from dbhandler.directory.link import DirectoryLink
+
+            self._link = DirectoryLink(settings.name, secrets, lambda: self._members)
 
     def rows(self) -> list[Row]:
         """All servers that the directory knows."""

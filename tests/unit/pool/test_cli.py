@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import Unavailable
-from dbhandler.pool import cli, servers
+from dbhandler.pool import cli
 from dbhandler.pool.cli import DIFFERS, main
 from dbhandler.serf.members import Member
 from dbhandler.trust.pool import Pool
@@ -107,7 +107,7 @@ class PlayedPool:
         self.tables.give("b", "blog")
         self.tables.tell(standing("a", names=2), standing("b", names=1))
         monkeypatch.setattr(cli, "connect_first", lambda *_: self.serf)
-        monkeypatch.setattr(servers, "DirectoryLink", lambda *_: self.link)
+        monkeypatch.setattr("dbhandler.directory.link.DirectoryLink", lambda *_: self.link)
 
 
 @pytest.fixture

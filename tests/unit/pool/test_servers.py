@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from dbhandler.errors import ConfigError, InvalidRequest, Unavailable
-from dbhandler.pool import servers
 from dbhandler.pool.servers import PoolServers
 from dbhandler.serf.members import Member
 from dbhandler.trust import words
@@ -62,7 +61,7 @@ class World:
 def build(monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     def build(*members: Member) -> World:
         world = World(*members)
-        monkeypatch.setattr(servers, "DirectoryLink", world.reach)
+        monkeypatch.setattr("dbhandler.directory.link.DirectoryLink", world.reach)
         return world
 
     return build
