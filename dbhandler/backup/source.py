@@ -14,7 +14,6 @@ from dbhandler.errors import DbHandlerError
 from dbhandler.group.node import nodes_of
 from dbhandler.log import shown
 from dbhandler.requests.restore_box import source_id
-from dbhandler.requests.vocabulary import ServerState
 from dbhandler.serf.members import MYSQL_PORT, Member
 from dbhandler.serf.tags import Tag
 
@@ -47,7 +46,7 @@ class Source:
 def sources(members: Iterable[Member]) -> list[Source]:
     """The sources whose servers serve now. members are believed already."""
     members = [member for member in members if member.is_database and member.key and member.alive]
-    singles = [_single(member) for member in members if member.group is None and _is_ready(member)]
+    singles = [_single(member) for member in members if member.group is None and member.is_ready]
     return singles + [_cluster(name, members) for name in sorted({member.group for member in members if member.group})]
 
 
@@ -79,10 +78,6 @@ def chosen(found: Iterable[Source], name: str) -> Source:
         many = f"several servers are called {shown(name)}: {', '.join(source.id for source in fitting)}"
         raise DbHandlerError(many if fitting else f"there is no backup of a server {shown(name)}: known are {known}")
     return fitting[0]
-
-
-def _is_ready(member: Member) -> bool:
-    return member.tags.get(Tag.MYSQL) == ServerState.READY
 
 
 def _single(member: Member) -> Source:

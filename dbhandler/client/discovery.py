@@ -121,7 +121,7 @@ def _placed(members: Collection[Member], name: str, avoid: Collection[str]) -> M
 
 def _weight(server: Member, database: str) -> bytes:
     # The same for every client, and for a directory: of those that may have a new database this one is the first.
-    return weight(str(server.group or server.key), database)
+    return weight(str(server.identity), database)
 
 
 def _has_directory(member: Member) -> bool:

@@ -9,12 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dbhandler.errors import TryLater
 from dbhandler.log import shown
 from dbhandler.requests.vocabulary import ServerState
-from dbhandler.serf.members import Member
+from dbhandler.serf.members import FAILED, Member
 from dbhandler.serf.proof import shows_proof
 from dbhandler.serf.tags import Tag
-
-FAILED = "failed"
-"""What Serf says of a member that has ended without a word: nobody knows whether it comes back."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
 """Names that no shell and no program could misread: others stand in no command."""
@@ -29,7 +26,7 @@ def distinct_servers(members: Iterable[Member], avoid: Collection[str] = ()) -> 
     """
     servers: dict[str, Member] = {}
     for member in sorted(members, key=lambda member: (member.alive, shows_proof(member), member.name not in avoid)):
-        if member.is_database and member.status in ("alive", FAILED, "leaving"):
+        if member.is_database and member.may_return:
             servers[_identity(member)] = member
     return list(servers.values())
 

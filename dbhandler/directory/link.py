@@ -10,7 +10,6 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from dbhandler.directory.directory import Directory
-from dbhandler.directory.standing import is_ready
 from dbhandler.engine.distant import DistantServer
 from dbhandler.engine.server import Server
 from dbhandler.errors import ServerError, Unavailable
@@ -102,7 +101,7 @@ class DirectoryLink:
         raise failure
 
     def _ways(self) -> Iterator[Server]:
-        members = [member for member in self.believed() if member.is_database and is_ready(member)]
+        members = [member for member in self.believed() if member.is_database and member.is_ready]
         for node in sorted(members, key=lambda member: member.name):
             if self.name in (node.name, node.group):
                 for password in self._passwords:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from dbhandler.directory.directory import Directory, Holder
 from dbhandler.directory.link import DirectoryLink
 from dbhandler.directory.placement import Place, place, refusal
-from dbhandler.directory.standing import Standing, by_identity, is_ready
+from dbhandler.directory.standing import Standing, by_identity
 from dbhandler.errors import Busy, DbHandlerError, Denied, Elsewhere
 from dbhandler.log import shown
 from dbhandler.requests.where import Where
@@ -18,8 +18,6 @@ AGAIN = 0.5
 """Seconds until a name that cannot be settled now is tried anew."""
 MOST_TOLD = 5
 """Servers that a sentence names."""
-_MAY_HOLD = ("alive", "failed", "leaving")
-"""Whoever has left in order holds nothing that anybody waits for."""
 
 
 class Places:
@@ -66,7 +64,7 @@ class Places:
     def _unknown(self, known: Collection[str]) -> str:
         """What is told while a server has not said yet what it has; nothing where all have."""
         there = by_identity(self._link.believed()).items()
-        names = [one.name for server, one in there if server not in known and one.status in _MAY_HOLD]
+        names = [one.name for server, one in there if server not in known and one.may_return]
         if not names:
             return ""
         return (
@@ -78,7 +76,7 @@ class Places:
     def _is_lost(self, holder: Holder) -> bool:
         """Has its server gone before it took the name?"""
         member = by_identity(self._link.believed()).get(holder.server)
-        return not holder.taken and (member is None or not is_ready(member))
+        return not holder.taken and (member is None or not member.is_ready)
 
     def give_up(self, name: str) -> None:
         """Gives a name up again that settle has got, when nothing was made. What cannot be given up now is found out
@@ -89,7 +87,7 @@ class Places:
     def _place(self, told: Mapping[str, Standing], name: str, where: Where, own: Standing) -> Place:
         if where.here:
             return Place(own, "it was asked for here")
-        there = {known for known, member in by_identity(self._link.believed()).items() if is_ready(member)}
+        there = {known for known, member in by_identity(self._link.believed()).items() if member.is_ready}
         # How many names are its the directory counts; the rest is known here at once.
         mine = replace(own, names=told[own.server].names) if own.server in told else own
         servers = [*(one for server, one in told.items() if server in there and server != own.server), mine]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dbhandler.requests.vocabulary import ServerState
 from dbhandler.serf.members import Member
-from dbhandler.serf.tags import Tag
 
 
 @dataclass(frozen=True)
@@ -36,20 +34,10 @@ class Standing:
         return self.full or (f"holds {self.names} databases and allows {self.most}" if is_most else "")
 
 
-def is_ready(member: Member) -> bool:
-    """Does its server serve?"""
-    return member.alive and member.tags.get(Tag.MYSQL) == ServerState.READY
-
-
-def identity(member: Member) -> str | None:
-    """By what a member's server is known in the directory; None while it has not said who it is."""
-    return member.group or member.key
-
-
 def by_identity(members: Iterable[Member]) -> Mapping[str, Member]:
     """The databases among these members, of a cluster one that is ready if any is, or one that lives."""
     found: dict[str, Member] = {}
-    for member in sorted(members, key=lambda member: (is_ready(member), member.alive, member.name)):
-        if member.is_database and (known := identity(member)):
+    for member in sorted(members, key=lambda member: (member.is_ready, member.alive, member.name)):
+        if member.is_database and (known := member.identity):
             found[known] = member
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbhandler.command import columns, size
-from dbhandler.directory.standing import Standing, by_identity, is_ready
+from dbhandler.directory.standing import Standing, by_identity
 from dbhandler.log import shown
 from dbhandler.serf.members import Member
 
@@ -56,7 +56,7 @@ def differences(found: Sequence[Row], members: Iterable[Member], doubles: Sequen
             told.append(f"{node} is {row.state}, and databases wait for it: {one.names} (dbhandler-pool forget)")
         elif row.state == "ready" and one.age > SILENT:
             told.append(f"{node} has told nothing for {one.age} s: it does not reach the directory")
-    missing = [member for server, member in by_identity(members).items() if server not in names and is_ready(member)]
+    missing = [member for server, member in by_identity(members).items() if server not in names and member.is_ready]
     told += [f"{shown(member.name)} is not in the directory: it has no DBHANDLER_DIRECTORY" for member in missing]
     return told
 
@@ -73,7 +73,7 @@ def given_up(node: str, names: Sequence[str]) -> str:
 def _state(member: Member | None) -> str:
     if member is None:
         return "unknown"
-    return "ready" if is_ready(member) else "unready" if member.alive else member.status
+    return "ready" if member.is_ready else "unready" if member.alive else member.status
 
 
 def _of(names: Mapping[str, str], server: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dbhandler.directory.standing import identity
 from dbhandler.errors import ConfigError, InvalidRequest
 from dbhandler.log import shown
 from dbhandler.pool.overview import Row, differences, given_up, rows
@@ -64,10 +63,10 @@ class PoolServers:
         known = {one.node: one.server for one in link.ask(lambda directory: directory.standings())}
         # What a member says that proves nothing gives up nobody's names.
         proven = named(link.believed(), node)
-        server = (identity(proven) if proven and proven.is_database else None) or known.get(node)
+        server = (proven.identity if proven and proven.is_database else None) or known.get(node)
         if server is None:
             return None
-        if any(other.alive and identity(other) == server for other in link.believed() if other.is_database):
+        if any(other.alive and other.identity == server for other in link.believed() if other.is_database):
             # Another node of its cluster has the same.
             return []
         names = link.ask(lambda directory: directory.names_of(server))

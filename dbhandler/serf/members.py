@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from dbhandler.address import MAX_NODE_NAME, host_and_port, is_backup, is_node_name, join_address, port_number
 from dbhandler.log import shown
+from dbhandler.requests.vocabulary import ServerState
 from dbhandler.serf.tags import PROOFS, Role, Tag
 
 logger = logging.getLogger(__name__)
 
-ALIVE = "alive"
-STATUSES = (ALIVE, "leaving", "left", "failed", "none")
+ALIVE, LEAVING, FAILED = "alive", "leaving", "failed"
+STATUSES = (ALIVE, LEAVING, "left", FAILED, "none")
 MYSQL_PORT = 3306
 KEY_BYTES = 32
 
@@ -49,6 +50,11 @@ class Member:
         return self.status == ALIVE
 
     @property
+    def may_return(self) -> bool:
+        """May it be there, now or later? Whoever has left in order holds nothing that anybody waits for."""
+        return self.status in (ALIVE, FAILED, LEAVING)
+
+    @property
     def address(self) -> str:
         """`host:port` of its gossip."""
         return join_address(self.host, self.port)
@@ -77,6 +83,17 @@ class Member:
     def group(self) -> str | None:
         """The Galera cluster that its server is a node of."""
         return self._says(Tag.CLUSTER)
+
+    @property
+    def identity(self) -> str | None:
+        """By what its server stays the same at every address: its cluster's name, or its key; None while it has not
+        said who it is. Servers are drawn by it (requests/weight.py)."""
+        return self.group or self.key
+
+    @property
+    def is_ready(self) -> bool:
+        """Does its server serve?"""
+        return self.alive and self.tags.get(Tag.MYSQL) == ServerState.READY
 
     @property
     def server_address(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbhandler.directory.standing import Standing, by_identity, identity, is_ready
+from dbhandler.directory.standing import Standing, by_identity
 from dbhandler.pool.overview import SILENT, Row, as_json, differences, given_up, rows, table
 from dbhandler.serf.members import Member
 from tests.support.directories import member, standing
@@ -48,11 +48,11 @@ def test_of_a_cluster_the_node_that_is_best_counts() -> None:
 
 
 def test_who_is_known_by_what() -> None:
-    assert identity(member("a")) == "a"
-    assert identity(member("a", cluster="trio")) == "trio"
-    assert identity(member("", port="3306")) is None
+    assert member("a").identity == "a"
+    assert member("a", cluster="trio").identity == "trio"
+    assert member("", port="3306").identity is None
     assert by_identity([member("a", role="web"), member("")]) == {}
-    assert is_ready(member("a")) and not is_ready(member("a", mysql="")) and not is_ready(member("a", status="left"))
+    assert member("a").is_ready and not member("a", mysql="").is_ready and not member("a", status="left").is_ready
 
 
 def test_the_table_for_people() -> None:
