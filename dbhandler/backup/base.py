@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbhandler.backup import dump_note
-from dbhandler.backup.access import Access
-from dbhandler.backup.dump_note import DumpNote, position_in
-from dbhandler.backup.position import Position
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.snapshot import Snapshot
 from dbhandler.backup.source import Source
 from dbhandler.backup.tool import DUMPING, EVERYTHING
+from dbhandler.distant import dump_note
+from dbhandler.distant.access import Access
+from dbhandler.distant.dump_note import DumpNote, position_in
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.log import shown
 

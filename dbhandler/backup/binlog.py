@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from dbhandler.backup import events
-from dbhandler.backup.events import HEAD, HEADER, MAX_STATEMENT, Damaged, Event, Kind, Query, event, kind_of
+from dbhandler.distant import events
+from dbhandler.distant.events import HEAD, HEADER, MAX_STATEMENT, Damaged, Event, Kind, Query, event, kind_of
 
 __all__ = ["HEADER", "MAX_STATEMENT", "Assembler", "Damaged", "Event", "Group", "complete_end", "event", "read"]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from dbhandler import usage
-from dbhandler.backup.dump_note import DumpNote, position_in
-from dbhandler.backup.left_out import left_out
-from dbhandler.backup.position import Position
+from dbhandler.distant.dump_note import DumpNote, position_in
+from dbhandler.distant.left_out import left_out
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError
 from dbhandler.log import told
 

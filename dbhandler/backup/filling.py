@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from dbhandler.backup.access import Access
 from dbhandler.backup.restoring import Backup
 from dbhandler.backup.source import Source, chosen, remembered
 from dbhandler.backup.whole import Wish, fulfil
 from dbhandler.backup.whole import told as told_wish
+from dbhandler.distant.access import Access
 from dbhandler.errors import DbHandlerError
 from dbhandler.log import shown, told
 from dbhandler.serf.kept import Complaint

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dbhandler.backup.binlog import HEADER, Group
 from dbhandler.backup.logfile import LogFile, Summary
-from dbhandler.backup.position import Position
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError
 
 _PIECE = 1 << 20

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 from dbhandler.backup import shipped
-from dbhandler.backup.access import Access
 from dbhandler.backup.base import KIND, Base
 from dbhandler.backup.filling import Filler
 from dbhandler.backup.followed import AGAIN, NEVER, Followed
@@ -26,6 +25,7 @@ from dbhandler.backup.source import Source, remember
 from dbhandler.backup.stream import Stream
 from dbhandler.backup.tool import Unloadable
 from dbhandler.backup.whole import Wish
+from dbhandler.distant.access import Access
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.log import shown, told
 from dbhandler.serf.kept import Complaint

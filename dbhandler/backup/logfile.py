@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dbhandler import files
 from dbhandler.backup.binlog import HEADER, Damaged, Group, complete_end, read
-from dbhandler.backup.position import Position
+from dbhandler.distant.position import Position
 
 ARRIVAL = struct.Struct("<dQ")
 """When it was (UTC seconds), and how many bytes of whole transactions the file had then."""

@@ -15,9 +15,9 @@ from dbhandler.backup import history
 from dbhandler.backup.binlog import Damaged, Group
 from dbhandler.backup.history import Moment, Part, Span
 from dbhandler.backup.logfile import Begin, LogFile, Summary, log_files
-from dbhandler.backup.position import Position
 from dbhandler.backup.recognition import Last, last_of
 from dbhandler.backup.writer import REST, Writer
+from dbhandler.distant.position import Position
 
 
 class Logs:

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from dbhandler.backup.history import Before, Latest, Moment, Through, Time
-from dbhandler.backup.position import Position
+from dbhandler.distant.position import Position
 from dbhandler.errors import InvalidRequest
 from dbhandler.log import shown
 

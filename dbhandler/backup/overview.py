@@ -10,12 +10,12 @@ from typing import Protocol
 
 from dbhandler.backup.base import Bases
 from dbhandler.backup.logs import Logs
-from dbhandler.backup.position import Position
 from dbhandler.backup.record import Record, complaints
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.restoring import logs_of
 from dbhandler.backup.source import Source, remembered
 from dbhandler.command import columns
+from dbhandler.distant.position import Position
 
 HEADINGS = ("SERVER", "ENGINE", "BASES", "RECOVERABLE FROM", "TO", "SHIPPED", "LAST PROVEN")
 

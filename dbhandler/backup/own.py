@@ -11,16 +11,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbhandler.backup.access import Access, Connection
 from dbhandler.backup.history import Latest, Moment
 from dbhandler.backup.moment import moment_of
 from dbhandler.backup.own_record import OwnRecord
-from dbhandler.backup.position import Position
 from dbhandler.backup.replica import Replica
 from dbhandler.backup.restore import load
 from dbhandler.backup.restoring import Backup
-from dbhandler.backup.source import Node, Source
+from dbhandler.backup.source import Source
 from dbhandler.client import connection as client
+from dbhandler.distant.access import Access, Connection
+from dbhandler.distant.node import Node
+from dbhandler.distant.position import Position
 from dbhandler.engine import sql
 from dbhandler.engine.driver import pymysql
 from dbhandler.engine.sql import ANY_HOST, Statement

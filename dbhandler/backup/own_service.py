@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from dbhandler.backup.access import Access
 from dbhandler.backup.own import OwnRestore
 from dbhandler.backup.own_jobs import OwnJobs
 from dbhandler.backup.own_record import OwnRecord
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.restoring import Backup
 from dbhandler.backup.source import Source
+from dbhandler.distant.access import Access
 from dbhandler.requests.box import Keys
 from dbhandler.requests.restore_box import Boxes
 from dbhandler.settings.backup import SCRATCH, SOURCES, BackupSettings

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from dbhandler.backup.access import Access
 from dbhandler.backup.base import Base
-from dbhandler.backup.compare import Ask, Rows, State, Unreadable, asker, differences, one_moment, state
-from dbhandler.backup.left_out import OF_ONE_OBJECT
 from dbhandler.backup.logs import Logs
-from dbhandler.backup.position import Position
 from dbhandler.backup.replica import QUERY_TIMEOUT, Replica
 from dbhandler.backup.restoring import Backup
-from dbhandler.backup.source import Node, Source
+from dbhandler.backup.source import Source
+from dbhandler.distant.access import Access
+from dbhandler.distant.compare import Ask, Rows, State, Unreadable, asker, differences, one_moment, state
+from dbhandler.distant.left_out import OF_ONE_OBJECT
+from dbhandler.distant.node import Node
+from dbhandler.distant.position import Position
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import DbHandlerError, ServerError, Unavailable
 from dbhandler.log import shown

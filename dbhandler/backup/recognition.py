@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbhandler.backup.binlog import HEADER, Assembler, Group, raw_events
-from dbhandler.backup.events import Kind, is_for_replica, kind_of
 from dbhandler.backup.history import Part, spans
-from dbhandler.backup.position import Position
-from dbhandler.backup.replication import NotThere
+from dbhandler.distant.events import Kind, is_for_replica, kind_of
+from dbhandler.distant.position import Position
+from dbhandler.distant.replication import NotThere
 
 
 class AnotherHistory(NotThere):

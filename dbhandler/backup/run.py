@@ -15,7 +15,6 @@ from pathlib import Path
 
 from dbhandler import edge, log, paths, places
 from dbhandler.backup import shipped
-from dbhandler.backup.access import Access
 from dbhandler.backup.keeper import Keeper
 from dbhandler.backup.locks import occupied
 from dbhandler.backup.measuring import Measuring
@@ -25,6 +24,7 @@ from dbhandler.backup.repository import Repository
 from dbhandler.backup.source import Source, sources
 from dbhandler.backup.standing import Standings
 from dbhandler.backup.whole import wishes
+from dbhandler.distant.access import Access
 from dbhandler.errors import DbHandlerError
 from dbhandler.inventory import InState
 from dbhandler.requests.signer import Signer

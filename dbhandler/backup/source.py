@@ -10,26 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dbhandler import files
+from dbhandler.distant.node import Node, node_of
 from dbhandler.errors import DbHandlerError
 from dbhandler.group.node import nodes_of
 from dbhandler.log import shown
 from dbhandler.requests.restore_box import source_id
-from dbhandler.serf.members import MYSQL_PORT, Member
+from dbhandler.serf.members import Member
 from dbhandler.serf.tags import Tag
 
 _ID = re.compile(r"[A-Za-z0-9_.+-]{1,80}")
 _FILE = "source.json"
-
-
-@dataclass(frozen=True)
-class Node:
-    """One server where it is reached: its member's name, host and port. lets_restore: its owner lets applications have
-    former states of their own databases."""
-
-    name: str
-    host: str
-    port: int
-    lets_restore: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,8 +82,3 @@ def _cluster(name: str, members: list[Member]) -> Source:
 
 def _engine(member: Member) -> str:
     return "mysql" if member.tags.get(Tag.ENGINE) == "mysql" else "mariadb"
-
-
-def node_of(member: Member) -> Node:
-    """Where a member's server is reached."""
-    return Node(member.name, member.host, member.server_port or MYSQL_PORT, member.tags.get(Tag.OWN) == "1")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from dbhandler.backup.followed import Followed
 from dbhandler.backup.overview import Range, ranges, time_of
-from dbhandler.backup.position import Position
 from dbhandler.backup.record import Record, complaints
 from dbhandler.backup.restoring import logs_of
 from dbhandler.backup.source import Source, remembered
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError
 from dbhandler.requests.backup_state import BackupState, Trouble, told
 

@@ -10,13 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-from dbhandler.backup.access import Access, Connection
-from dbhandler.backup.events import Kind, is_for_replica, is_heartbeat, kind_of
 from dbhandler.backup.logs import Logs
-from dbhandler.backup.position import Position
 from dbhandler.backup.recognition import AnotherHistory, Last, recognised
-from dbhandler.backup.replication import PATIENCE, NotThere, events, present_position
-from dbhandler.backup.source import Node, Source
+from dbhandler.backup.source import Source
+from dbhandler.distant.access import Access, Connection
+from dbhandler.distant.events import Kind, is_for_replica, is_heartbeat, kind_of
+from dbhandler.distant.node import Node
+from dbhandler.distant.position import Position
+from dbhandler.distant.replication import PATIENCE, NotThere, events, present_position
 from dbhandler.errors import DbHandlerError
 from dbhandler.log import shown, told
 from dbhandler.serf.kept import Complaint

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
-from dbhandler.backup.left_out import left_out
+from dbhandler.distant.left_out import left_out
 from dbhandler.errors import DbHandlerError
 from dbhandler.log import printable
 

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dbhandler.backup.access import Access
 from dbhandler.backup.moment import moment_of
 from dbhandler.backup.replica import Replica
 from dbhandler.backup.restoring import Backup
-from dbhandler.backup.source import Node, node_of
 from dbhandler.backup.tool import fed, loader
+from dbhandler.distant.access import Access
+from dbhandler.distant.node import Node, node_of
 from dbhandler.engine.sql import Statement
 from dbhandler.log import shown
 from dbhandler.provisioning import backup_sql

@@ -11,8 +11,8 @@ from io import FileIO
 from pathlib import Path
 
 from dbhandler.backup.binlog import HEADER, Assembler, Group
-from dbhandler.backup.events import Kind, kind_of
 from dbhandler.backup.logfile import ARRIVAL, LogFile, Summary, effective
+from dbhandler.distant.events import Kind, kind_of
 from dbhandler.spool import sync_folder
 
 GRAIN = 1 / 64

@@ -25,12 +25,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dbhandler.backup.access import Access
 from dbhandler.backup.base import Bases
 from dbhandler.backup.cli import folder_of
 from dbhandler.backup.repository import Repository
 from dbhandler.backup.run import known_sources, open_repository
 from dbhandler.backup.source import Source, remembered
+from dbhandler.distant.access import Access
 from dbhandler.settings.backup import backup_settings
 from dbhandler.settings.environment import prepared
 from dbhandler.trust.backup import USER, account_password, repository_password

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from dbhandler.backup.access import Connection
-from dbhandler.backup.source import Node
+from dbhandler.distant.access import Connection
+from dbhandler.distant.node import Node
 
 Played = bytes | Exception | Callable[[], None] | None
 """An event, what reading it raises, what happens meanwhile, or the end (None)."""

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from dbhandler.backup.dump_note import DumpNote, position_in
 from dbhandler.backup.snapshot import Snapshot
+from dbhandler.distant.dump_note import DumpNote, position_in
 
 
 class PlayedRepository:

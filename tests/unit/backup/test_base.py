@@ -10,9 +10,10 @@ import pytest
 
 from dbhandler.backup import base as module
 from dbhandler.backup.base import Base, Bases, dump_command
-from dbhandler.backup.dump_note import position_in
-from dbhandler.backup.position import Position
-from dbhandler.backup.source import Node, Source
+from dbhandler.backup.source import Source
+from dbhandler.distant.dump_note import position_in
+from dbhandler.distant.node import Node
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError, Denied, Unavailable
 from tests.support.fakes import Clock
 from tests.support.repository import PlayedRepository, dump_at

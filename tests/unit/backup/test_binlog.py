@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbhandler.backup import binlog, events
+from dbhandler.backup import binlog
 from dbhandler.backup.binlog import HEADER, Assembler, Damaged, Group, complete_end, event, raw_events, read
-from dbhandler.backup.events import Kind
-from dbhandler.backup.position import Position
+from dbhandler.distant import events
+from dbhandler.distant.events import Kind
+from dbhandler.distant.position import Position
 
 SAMPLES = Path(__file__).parent / "samples"
 NAMES = sorted(path.name for path in SAMPLES.glob("*.bin"))

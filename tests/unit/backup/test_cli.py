@@ -11,14 +11,14 @@ import pytest
 
 from dbhandler.backup import cli
 from dbhandler.backup.cli import folder_of, main
-from dbhandler.backup.events import HEADER
 from dbhandler.backup.history import Before, Moment
 from dbhandler.backup.logs import Logs
-from dbhandler.backup.position import Position
 from dbhandler.backup.record import Record
 from dbhandler.backup.restoring import Backup
 from dbhandler.backup.source import Source, remember
 from dbhandler.client.connection import Connection
+from dbhandler.distant.events import HEADER
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError, Denied, Unavailable
 from dbhandler.settings.backup import BackupSettings, backup_settings
 from dbhandler.trust.secret import new_secret

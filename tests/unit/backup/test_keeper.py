@@ -13,15 +13,16 @@ from dbhandler.backup import keeper as module
 from dbhandler.backup.followed import AGAIN, Followed
 from dbhandler.backup.keeper import LISTED, LOOKED, PROVEN_FOR, THINNED, Keeper
 from dbhandler.backup.logs import Logs
-from dbhandler.backup.position import Position
 from dbhandler.backup.proof import Proof
 from dbhandler.backup.record import Record
 from dbhandler.backup.restoring import Backup
 from dbhandler.backup.snapshot import Snapshot
-from dbhandler.backup.source import Node, Source, remember, remembered
+from dbhandler.backup.source import Source, remember, remembered
 from dbhandler.backup.stream import Stream
 from dbhandler.backup.tool import Unloadable
 from dbhandler.backup.whole import Wish
+from dbhandler.distant.node import Node
+from dbhandler.distant.position import Position
 from dbhandler.errors import ConfigError, DbHandlerError, Unavailable
 from dbhandler.settings.backup import BackupSettings, backup_settings
 from dbhandler.trust.secret import new_secret

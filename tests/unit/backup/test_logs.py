@@ -19,7 +19,7 @@ from dbhandler.backup import logfile, writer
 from dbhandler.backup.binlog import Damaged, raw_events, read
 from dbhandler.backup.history import Before, Latest, Moment, Through, Time, Unrecoverable
 from dbhandler.backup.logs import Logs
-from dbhandler.backup.position import Position
+from dbhandler.distant.position import Position
 
 SAMPLES = Path(__file__).parent / "samples"
 BEGAN = 1000.0

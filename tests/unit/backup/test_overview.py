@@ -9,9 +9,9 @@ import pytest
 from dbhandler.backup.base import Base
 from dbhandler.backup.logs import Logs
 from dbhandler.backup.overview import Overview, Range, overview, ranges, said, table
-from dbhandler.backup.position import Position
 from dbhandler.backup.record import Record, complaints
 from dbhandler.backup.source import Source, remember
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError
 from tests.support.binlog import FORMAT, XID, gtid
 from tests.support.repository import PlayedRepository, dump_at

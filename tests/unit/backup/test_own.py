@@ -14,9 +14,10 @@ from dbhandler.backup import own as module
 from dbhandler.backup.history import Before, Latest, Moment, Unrecoverable
 from dbhandler.backup.own import OwnRestore
 from dbhandler.backup.own_record import OwnRecord
-from dbhandler.backup.position import Position
-from dbhandler.backup.source import Node, Source
+from dbhandler.backup.source import Source
 from dbhandler.client.connection import Connection
+from dbhandler.distant.node import Node
+from dbhandler.distant.position import Position
 from dbhandler.engine import sql
 from dbhandler.engine.driver import pymysql
 from dbhandler.engine.sql import Statement

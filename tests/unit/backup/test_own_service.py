@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.backup.access import Access
 from dbhandler.backup.own_service import OwnService
-from dbhandler.backup.source import Node, Source
+from dbhandler.backup.source import Source
+from dbhandler.distant.access import Access
+from dbhandler.distant.node import Node
 from dbhandler.errors import Unavailable
 from dbhandler.requests.restore_box import Wanted, seal_wanted
 from dbhandler.settings.backup import backup_settings

@@ -44,7 +44,8 @@ def path(tmp_path: Path, queries: Queries, monkeypatch: pytest.MonkeyPatch) -> I
     stop, place = threading.Event(), str(tmp_path / "s")
     thread = threading.Thread(target=queries.run, args=(place, stop))
     thread.start()
-    eventually("the socket", Path(place).exists)
+    # It exists from the bind on, and takes nobody before it is listened to.
+    eventually("somebody at the socket", lambda: ask(place, NAME, b"") == OK)
     yield place
     stop.set()
     thread.join(10.0)

@@ -12,9 +12,9 @@ import pytest
 from dbhandler.backup import restoring as module
 from dbhandler.backup.binlog import read
 from dbhandler.backup.history import Before, Latest, Moment, Through, Time, Unrecoverable
-from dbhandler.backup.position import Position
 from dbhandler.backup.restoring import Backup
 from dbhandler.backup.source import Source
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError, Unavailable
 from tests.support.binlog import FORMAT, XID, gtid
 from tests.support.repository import PlayedRepository, dump_at

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.backup.source import Node, Source, chosen, remember, remembered, sources
+from dbhandler.backup.source import Source, chosen, remember, remembered, sources
+from dbhandler.distant.node import Node
 from dbhandler.errors import DbHandlerError
 from dbhandler.requests.box import fingerprint
 from dbhandler.serf.members import Member

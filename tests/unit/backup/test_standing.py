@@ -10,12 +10,12 @@ import pytest
 from dbhandler.backup.followed import Followed
 from dbhandler.backup.logs import Logs
 from dbhandler.backup.overview import Range
-from dbhandler.backup.position import Position
 from dbhandler.backup.record import Record
 from dbhandler.backup.restoring import Backup
 from dbhandler.backup.source import Source, remember
 from dbhandler.backup.standing import FRESH, Standing, Standings
 from dbhandler.backup.stream import Stream
+from dbhandler.distant.position import Position
 from dbhandler.requests.backup_state import BackupState, Trouble, heard
 from tests.support.binlog import FORMAT, XID, gtid
 from tests.support.fakes import Clock

@@ -10,9 +10,10 @@ import pytest
 
 from dbhandler.backup import stream as module
 from dbhandler.backup.logs import Logs
-from dbhandler.backup.position import Position
-from dbhandler.backup.source import Node, Source
+from dbhandler.backup.source import Source
 from dbhandler.backup.stream import DOUBT, Stream
+from dbhandler.distant.node import Node
+from dbhandler.distant.position import Position
 from dbhandler.engine.driver import pymysql
 from dbhandler.errors import Denied, Unavailable
 from tests.support.binlog import FORMAT, HEARTBEAT, ROTATE, XID, PlayedAccess, PlayedConnection, gtid, raw

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dbhandler.backup.source import Node
 from dbhandler.backup.whole import Wish, told, wishes
+from dbhandler.distant.node import Node
 from dbhandler.serf.members import Member, parsed
 from dbhandler.serf.tags import Role, Tag
 

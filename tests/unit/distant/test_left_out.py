@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from dbhandler.backup import dumping
-from dbhandler.backup.dump_note import DumpNote, read
-from dbhandler.backup.left_out import left_out
-from dbhandler.backup.position import Position
 from dbhandler.backup.tool import Refused, fed, loader, printed
+from dbhandler.distant.dump_note import DumpNote, read
+from dbhandler.distant.left_out import left_out
+from dbhandler.distant.position import Position
 
 VIEW = "mariadb-dump: Couldn't execute 'SHOW FIELDS FROM `v`': View 'x.v' references invalid table(s) (1356)"
 MERGE = "mariadb-dump: Couldn't execute 'show create table `m`': Unable to open underlying table (1168)"

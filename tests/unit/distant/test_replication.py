@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dbhandler.backup import replication
-from dbhandler.backup.position import Position
-from dbhandler.backup.replication import NotThere, events, present_position
+from dbhandler.distant import replication
+from dbhandler.distant.position import Position
+from dbhandler.distant.replication import NotThere, events, present_position
 from dbhandler.engine.driver import pymysql
 from dbhandler.errors import DbHandlerError, Unavailable
 from tests.support.binlog import FORMAT, HEARTBEAT, XID, PlayedConnection

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from dbhandler.backup.compare import UNREADABLE, Unreadable, asker, differences, one_moment, state
+from dbhandler.distant.compare import UNREADABLE, Unreadable, asker, differences, one_moment, state
 from dbhandler.engine.driver import pymysql
 from dbhandler.errors import DbHandlerError, Unavailable
 

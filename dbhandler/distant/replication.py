@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dbhandler.backup.access import Connection
-from dbhandler.backup.position import Position
+from dbhandler.distant.access import Connection
+from dbhandler.distant.position import Position
 from dbhandler.engine.driver import pymysql
 from dbhandler.errors import DbHandlerError, Unavailable
 

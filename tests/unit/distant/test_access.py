@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.backup.access import Access
-from dbhandler.backup.source import Node
+from dbhandler.distant.access import Access
+from dbhandler.distant.node import Node
 from dbhandler.engine.driver import pymysql
 from dbhandler.errors import Denied, Unavailable
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dbhandler import files
-from dbhandler.backup.position import Position
+from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError
 
 _END = 1 << 20

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbhandler.backup.position import Position
+from dbhandler.distant.position import Position
 
 A, B = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "e9279254-e8ef-11f1-b707-0242ac110003"
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from dbhandler import files
-from dbhandler.backup.source import Node
+from dbhandler.distant.node import Node
 from dbhandler.engine.driver import pymysql
 from dbhandler.engine.sql import Statement, create_user, grant_everything
 from dbhandler.errors import Denied, Unavailable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from dbhandler.backup.access import Connection
-from dbhandler.backup.left_out import OF_ONE_OBJECT
-from dbhandler.backup.position import Position
+from dbhandler.distant.access import Connection
+from dbhandler.distant.left_out import OF_ONE_OBJECT
+from dbhandler.distant.position import Position
 from dbhandler.engine.driver import pymysql
 from dbhandler.engine.sql import identifier
 from dbhandler.errors import DbHandlerError, Unavailable
