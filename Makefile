@@ -98,7 +98,7 @@ ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image ENGINE=mariadb
 	@$(MAKE_QUIET) image ENGINE=mysql
 	@container/need "the walkthrough joins this machine to the cluster" serf:serf
-	$(BIN)/pytest -q -n 3 --dist loadfile tests/image
+	$(BIN)/pytest -q -n 4 --dist loadfile tests/image
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
@@ -107,7 +107,7 @@ test-galera: setup ## three servers, one database; DBHANDLER_GALERA=full for the
 ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image
 	@$(MAKE_QUIET) image ENGINE=galera
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/galera
+	$(BIN)/pytest -q -n 3 --dist loadfile tests/galera
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
@@ -116,7 +116,8 @@ test-pool: setup ## several servers, one directory
 ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image ENGINE=mariadb
 	@$(MAKE_QUIET) image ENGINE=mysql
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/pool
+	@$(MAKE_QUIET) image ENGINE=galera
+	$(BIN)/pytest -q -n 3 --dist loadfile tests/pool
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
@@ -125,7 +126,7 @@ test-backup: setup ## streams, bases, proofs and restores; DBHANDLER_BACKUP=full
 ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image-backup ENGINE=mysql
 	@$(MAKE_QUIET) image-backup ENGINE=mariadb
-	$(BIN)/pytest -q -n 3 --dist loadfile tests/backup
+	$(BIN)/pytest -q -n 4 --dist loadfile tests/backup
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
@@ -133,7 +134,7 @@ endif
 test-faults: setup ## nothing is lost, whatever is killed; DBHANDLER_FAULTS=full for the long form
 ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image
-	$(BIN)/pytest -q $(if $(filter full,$(DBHANDLER_FAULTS)),,-n 2 --dist loadfile) tests/faults
+	$(BIN)/pytest -q $(if $(filter full,$(DBHANDLER_FAULTS)),,-n 3 --dist loadfile) tests/faults
 else
 	@echo "fault tests are left out: no Docker engine answers here (docker info)"
 endif
@@ -142,7 +143,7 @@ test-hostile: setup ## attackers in containers: without a key, with the gossip k
 ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image ENGINE=mariadb
 	@$(MAKE_QUIET) image ENGINE=mysql
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/hostile
+	$(BIN)/pytest -q -n 3 --dist loadfile tests/hostile
 else
 	@echo "attacks are left out: no Docker engine answers here (docker info)"
 endif

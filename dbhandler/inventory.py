@@ -69,6 +69,8 @@ class InRun(StrEnum):
     FIRST_START_SOCKET = "first-start.sock"
     LOG_IN = "init.cnf"
     """How init scripts log in."""
+    MOVES = "moves"
+    """The folder of private files by which the engines' tools reach the servers that databases come from."""
     CLUSTER_NODE = "cluster.json"
     """What the start program says of this node while its server does not answer."""
     CLUSTER_ORDER = "cluster-order"

@@ -23,6 +23,7 @@ from dbhandler.backup import metrics as backup_metrics
 from dbhandler.backup.overview import Range
 from dbhandler.backup.source import Source
 from dbhandler.backup.standing import Standing
+from dbhandler.provisioning.quota import Reading
 from dbhandler.settings.config import Config
 from dbhandler.settings.names import AGENT, CLIENT, DATABASE, GIVEN, OFFICIAL
 
@@ -70,7 +71,7 @@ METRICS_END = """\
 
 A payload counts once for each of its names, as `operation="create_db"`, `outcome="created"`. A query that could not
 be served is `unavailable`; an event waits instead, and is counted once, when it is carried out. Databases are counted
-every 15 s while the server is ready.
+every 15 s while the server is ready. The three about the quota are there where `DBHANDLER_QUOTA_BYTES` is set.
 
 ## The backup
 
@@ -108,7 +109,10 @@ def programs() -> str:
 
 def metrics() -> str:
     """The page of all metrics but the library's own, of which there are more or fewer with its version."""
-    sources = Sources(tags=dict, spool=lambda: 0, databases=lambda: 0, errors=lambda: 0, reached=lambda: True, limit=0)
+    sources = Sources(
+        tags=dict, spool=lambda: 0, databases=lambda: 0, errors=lambda: 0, reached=lambda: True, limit=0,
+        quota=lambda: Reading(0),
+    )  # fmt: skip
     standing = Standing(Source("", "", ""), [Range(0.0, 0.0)], 0.0, 0.0, True, None)
     backup = backup_metrics.Metrics(lambda: [standing]).registry
     return (

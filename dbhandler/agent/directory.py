@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dbhandler.agent.watch import ServerWatch
 from dbhandler.engine.server import Server, agent_server
+from dbhandler.provisioning.move_table import MoveTable
 from dbhandler.provisioning.provision import ANYWHERE
 from dbhandler.provisioning.settling import Places
 from dbhandler.requests.vocabulary import ServerState
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Placing:
     """Who says where new databases go, and the work of the thread that tells how this server stands. reached says
-    whether that got through the last time; None: there is no directory."""
+    whether that got through the last time; None: there is no directory. still says for how many seconds nothing that
+    is to move from here has come on; None: nothing is."""
 
     places: Places = ANYWHERE
     reached: Callable[[], bool | None] = lambda: None
     threads: Mapping[str, Callable[[threading.Event], None]] = field(default_factory=dict)
+    still: Callable[[], int | None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,13 @@ class Own:
         return self.watch.state == ServerState.READY
 
 
-def placing(own: Own, server: Server) -> Placing:
-    """Wires it together; nothing of it in a pool without a directory. server is the connection of the agent's loop."""
+def placing(own: Own, server: Server, node: str = "") -> Placing:
+    """Wires it together; nothing of it in a pool without a directory. server is the connection of the agent's loop,
+    node this server's identity in a cluster."""
     if own.config.directory is None:
         return Placing()
     # Only here: who has no directory needs none of it.
+    from dbhandler.agent.moving import movers
     from dbhandler.directory.account import DirectoryAccount
     from dbhandler.directory.keeping import Keeping
     from dbhandler.directory.places import Places as Asked
@@ -94,10 +99,11 @@ def placing(own: Own, server: Server) -> Placing:
 
     keeping = Keeping(
         threads_own, own.link(threads_own), own.standing, lambda: own.was().split("."), own.config.directory.max_bytes,
-        own.serves, prepare=prepare,
+        own.serves, prepare=prepare, others=MoveTable(threads_own).others,
     )  # fmt: skip
     asked = Asked(own.link(server), keeping.standing)
-    return Placing(asked, lambda: keeping.reached, {"directory": keeping.run})
+    moves = movers(own, keeping.standing, node)
+    return Placing(asked, lambda: keeping.reached, {"directory": keeping.run, **moves.threads}, moves.still)
 
 
 def directory_tag(config: Config) -> Mapping[str, str]:

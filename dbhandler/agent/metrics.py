@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from dbhandler import __version__
 from dbhandler.agent.observe import Sources
+from dbhandler.provisioning.quota import Reading
 from dbhandler.requests.vocabulary import Query, ServerState, Status
 from dbhandler.serf.tags import Tag
 
@@ -78,6 +79,13 @@ class _Readings(Collector):
                 "1 when the pool's directory answered when it was asked last, else 0; nothing in a pool without one.",
                 reached,
             )
+        yield from _quota(sources.quota())
+        if (still := sources.still()) is not None:
+            yield GaugeMetricFamily(
+                "dbhandler_moves_still_seconds",
+                "Seconds since the last progress of the databases that are to move from here; nothing while none is.",
+                still,
+            )
         yield CounterMetricFamily("dbhandler_errors", "ERROR lines of the agent's log.", sources.errors())
         yield _build_info(tags)
 
@@ -86,6 +94,15 @@ class _Readings(Collector):
             return self._sources.spool()
         except OSError:
             return math.nan
+
+
+def _quota(reading: Reading | None) -> Iterator[Metric]:
+    """Of all databases together: whoever scrapes is told no names."""
+    if reading is not None:
+        yield GaugeMetricFamily("dbhandler_quota_bytes", "Bytes that one database may take.", reading.limit)
+        over = "Databases over that quota, which are not written to."
+        yield GaugeMetricFamily("dbhandler_databases_over_quota", over, len(reading.over))
+        yield GaugeMetricFamily("dbhandler_largest_database_bytes", "What the largest one takes.", reading.largest)
 
 
 def _build_info(tags: Mapping[str, str]) -> Metric:

@@ -12,6 +12,7 @@ from dbhandler.settings.config import MetricsSettings
 
 if TYPE_CHECKING:
     from dbhandler.agent.metrics import Metrics
+    from dbhandler.provisioning.quota import Reading
 
 Observe = Callable[[str, str, float], None]
 """Is told the operation, the outcome and the seconds of each request."""
@@ -23,7 +24,9 @@ class Sources:
 
     tags are those of the Serf member, spool says how many events wait (or raises OSError), databases how many there
     are (None: unknown), errors how many ERROR lines there were; reached says whether the pool's directory was to be had
-    when it was asked last (None: there is none), limit is how many databases the owner allows (None: no limit).
+    when it was asked last (None: there is none), limit is how many databases the owner allows (None: no limit), quota
+    what was measured of them (None: nothing yet, or there is no quota), still for how many seconds nothing that is to
+    move from here has come on (None: nothing is).
     """
 
     tags: Callable[[], Mapping[str, str]]
@@ -32,6 +35,8 @@ class Sources:
     errors: Callable[[], int]
     reached: Callable[[], bool | None] = lambda: None
     limit: int | None = None
+    quota: Callable[[], Reading | None] = lambda: None
+    still: Callable[[], int | None] = lambda: None
 
 
 def unobserved(_operation: str, _outcome: str, _seconds: float) -> None:

@@ -26,6 +26,7 @@ from dbhandler.provisioning.leases import Leases
 from dbhandler.provisioning.lifecycle import Lifecycle
 from dbhandler.provisioning.passwords import Passwords
 from dbhandler.provisioning.provision import ANYWHERE, Provisioner
+from dbhandler.provisioning.quota import Quota
 from dbhandler.provisioning.registry import Registry
 from dbhandler.provisioning.settling import Places
 from dbhandler.requests.box import Credentials, Keys
@@ -53,22 +54,27 @@ def operations(
     lane: Lane,
     observe: Observe,
     audit: Audit,
+    quota: Quota,
+    lock: threading.Lock,
     node: str = "",
     places: Places = ANYWHERE,
 ) -> Operations:
-    """Wires them together. audit is told what changes or is refused; node is this node's identity in a cluster, places
-    says where new databases go. Raises OSError."""
-    clock, lock = LeaseClock(config.state_dir / InState.LEASE_CLOCK), threading.Lock()
+    """Wires them together. audit is told what changes or is refused, quota says which databases are too large, lock is
+    held against others who give or take accounts; node is this node's identity in a cluster, places says where new
+    databases go. Raises OSError."""
+    clock = LeaseClock(config.state_dir / InState.LEASE_CLOCK)
     event_clock, drops, policy = partial(_event_clock, config.serf), DropTable(server), config.policy
     passwords = Passwords(server, clock.now, lock)
     copies = _copies(config, node)
+    provisioner = Provisioner(
+        server, policy, config.engine, keys, registry, event_clock, config.group is not None, clock.now, places,
+        quota.told,
+    )  # fmt: skip
     worker = Worker(
-        Provisioner(
-            server, policy, config.engine, keys, registry, event_clock, config.group is not None, clock.now, places
-        ),
+        provisioner,
         Lifecycle(server, policy, keys, registry, drops, lane, event_clock, passwords),
         Granting(server, policy, keys, registry, drops, clock.now, lock),
-        Copying(server, policy, keys, registry, drops, copies, node),
+        Copying(server, policy, keys, registry, drops, copies, node, quota.told),
         observe=observe,
         serves=server.serves,
         check_free=drops.check_free,

@@ -17,6 +17,7 @@ from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, InvalidRequest, ServerError, Unavailable
 from dbhandler.provisioning.provision import ANYWHERE, Outcome, refusal
+from dbhandler.provisioning.quota import Reading
 from dbhandler.provisioning.registry import Memory
 from dbhandler.provisioning.settling import Places
 from dbhandler.requests import payload as request
@@ -35,11 +36,17 @@ PROOF = 300
 """Bytes that a proof takes in an answer, with the names of its fields (requests/signer.py)."""
 
 
+def at_rest(_name: str) -> bool:
+    """No database moves."""
+    return False
+
+
 class Queries:
     """Answers queries: each name has its method. An unknown name is answered as `invalid`.
 
     whereabouts says under which host and port applications reach the server; errors remembers what went wrong last;
-    proofs are added for whoever asks for them; places says where databases are that are not here.
+    proofs are added for whoever asks for them; places says where databases are that are not here, quota how large
+    those are that are; moving says of one that is this server's whether nobody is let in now, for it goes or has come.
     """
 
     def __init__(
@@ -55,13 +62,16 @@ class Queries:
         observe: Observe = unobserved,
         proofs: Proofs = UNPROVED,
         places: Places = ANYWHERE,
+        quota: Callable[[], Reading | None] = lambda: None,
+        moving: Callable[[str], bool] = at_rest,
     ) -> None:
-        self._proofs, self._places = proofs, places
+        self._proofs, self._places, self._quota, self._moving = proofs, places, quota, moving
         self._worker, self._server, self._watch = worker, server, watch
         self._registry, self._spool, self._whereabouts, self._errors = registry, spool, whereabouts, errors
         self._clock, self._observe = clock, observe
         self._known: Mapping[str, Callable[[bytes], bytes]] = {
             Query.FIND: self._find,
+            Query.WHERE: self._where,
             Query.LIST: self._list,
             Query.STATUS: self._status,
             Query.CREATE: self._create,
@@ -118,10 +128,23 @@ class Queries:
 
     def _find(self, payload: bytes) -> bytes:
         name = request.parse_one(payload).database
-        if self._server.execute(sql.database_exists(name)):
+        there = bool(self._server.execute(sql.database_exists(name)))
+        # What moves is here, and perhaps another server's already.
+        if there and not self._moving(name):
             return self._answer(Outcome(Status.EXISTS, name))
-        server = self._places.holder(name)
-        return self._answer(Outcome(Status.PLACED if server else Status.ABSENT, name, server=server))
+        server, status = self._places.holder(name), Status.EXISTS if there else Status.ABSENT
+        return self._answer(Outcome(Status.PLACED if server else status, name, server=server))
+
+    def _where(self, payload: bytes) -> bytes:
+        """As find_db, but by the directory alone: what is here may be another server's, on its way here or gone."""
+        name = request.parse_one(payload).database
+        # First: a switch that comes between the two must not look as if it were over.
+        moving = self._moving(name)
+        if server := self._places.holder(name):
+            return encode({"status": Status.PLACED, "database": name, "server": server})
+        there = self._server.execute(sql.database_exists(name))
+        status = Status.EXISTS if there else Status.ABSENT
+        return encode({"status": status, "database": name, "moving": moving or None})
 
     def _list(self, payload: bytes) -> bytes:
         if payload.strip():
@@ -141,7 +164,7 @@ class Queries:
         return encode({
             "status": Status.OK, "mysql": watch.state, "ready": watch.state == ServerState.READY,
             "engine": watch.engine, "version": watch.version, "spool": len(self._spool.entries()),
-            **self._figures(), **self._whereabouts(), **self._errors.fields(watch.reason),
+            **self._figures(), **self._over(), **self._whereabouts(), **self._errors.fields(watch.reason),
         })  # fmt: skip
 
     def _authority(self, payload: bytes) -> bytes:
@@ -157,6 +180,10 @@ class Queries:
             return {"uptime": int(str(uptime)), "databases": len(self._server.execute(sql.databases()))}
         except (Unavailable, ServerError):
             return {}
+
+    def _over(self) -> Mapping[str, object]:
+        reading = self._quota()
+        return {"over_quota": len(reading.over)} if reading and reading.over else {}
 
     def _answer(self, outcome: Outcome) -> bytes:
         return encode({

@@ -13,7 +13,7 @@ from pathlib import Path
 from dbhandler import log, paths
 from dbhandler.address import join_address
 from dbhandler.agent.certificate import EAGER_INTERVAL, INTERVAL
-from dbhandler.agent.directory import Own, directory_tag, placing
+from dbhandler.agent.directory import Own, Placing, directory_tag, placing
 from dbhandler.agent.drain import SpoolDrain
 from dbhandler.agent.for_backup import ForBackup, end_once
 from dbhandler.agent.last_error import LastError
@@ -32,6 +32,8 @@ from dbhandler.provisioning.backup_account import BackupAccount
 from dbhandler.provisioning.kept_key import KeptKey
 from dbhandler.provisioning.lane import drop_lane
 from dbhandler.provisioning.limits import keep_share
+from dbhandler.provisioning.move_table import MoveTable
+from dbhandler.provisioning.quota import Quota, quota_of
 from dbhandler.provisioning.registry import Registry
 from dbhandler.provisioning.sessions import Sessions
 from dbhandler.requests.box import Keys, restore
@@ -70,23 +72,28 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     membership = _membership(config, partial(_tags, config, watch, keys, identity, group), proofs)
     tls_files = (config.data_dir / tls.CERTIFICATE, config.data_dir / tls.KEY)
     was = lambda: identity.tags().get(Tag.WAS, "")  # noqa: E731
-    directory = placing(Own(config, keys.public, watch, lambda: membership, was), server)
-    sources = _sources(config, watch, spools, errors, directory.reached)
-    observe = start(config.metrics, sources, tls_files)
-    audit = trail_of(config)
     node = _node_id(config)
+    directory = placing(Own(config, keys.public, watch, lambda: membership, was), server, node)
+    audit, lock = trail_of(config), threading.Lock()
+    quota = quota_of(config, lock, audit)
+    sources = _sources(config, watch, spools, errors, directory, quota)
+    observe = start(config.metrics, sources, tls_files)
     lane = drop_lane(config, node, audit)
-    working = operations(config, server, keys, registry, lane, observe, audit, node, directory.places)
+    working = operations(
+        config, server, keys, registry, lane, observe, audit, quota, lock, node, directory.places
+    )  # fmt: skip
     whereabouts = partial(_whereabouts, config, watch, membership)
     queries = Queries(
         working.worker, server, watch, registry, spools[0], whereabouts, errors, observe=observe, proofs=proofs,
-        places=directory.places,
+        places=directory.places, quota=lambda: quota.reading, moving=moving(server),
     )  # fmt: skip
     drains = [SpoolDrain(spool, working.worker) for spool in spools]
     agent = Agent(drains, queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))
     threads = {"membership": membership.run, "drops": lane.run, **working.threads, **directory.threads}
     if config.awaits_backup:
         threads["backup"] = partial(end_once, (config.state_dir / InState.RESTORED).exists, agent.stop)
+    else:
+        threads["quota"] = quota.run
     if proofs.certificate:
         interval = EAGER_INTERVAL if config.awaits_backup else INTERVAL
         threads["certificate"] = partial(proofs.certificate.run, agent_server(config), interval=interval)
@@ -198,15 +205,18 @@ def _sources(
     watch: ServerWatch,
     spools: list[Spool],
     errors: LastError,
-    reached: Callable[[], bool | None],
+    directory: Placing,
+    quota: Quota,
 ) -> Sources:
     return Sources(
         watch.tags,
         lambda: sum(len(spool.entries()) for spool in spools),
         lambda: watch.databases,
         lambda: errors.lines,
-        reached,
+        directory.reached,
         config.policy.max_databases,
+        lambda: quota.reading,
+        directory.still,
     )
 
 
@@ -223,6 +233,12 @@ def advertised(config: Config) -> Mapping[str, str]:
     if config.group is None or config.advertise_host is None:
         return {}
     return {Tag.ADDRESS: join_address(config.advertise_host, config.advertise_port or 3306)}
+
+
+def moving(server: Server) -> Callable[[str], bool]:
+    """Says of a database whether it moves; server is the connection of the agent's loop."""
+    table = MoveTable(server)
+    return lambda name: table.of(name) is not None
 
 
 def _whereabouts(config: Config, watch: ServerWatch, membership: Membership) -> Mapping[str, object]:

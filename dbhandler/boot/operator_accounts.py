@@ -38,10 +38,11 @@ One row for each account of each database. ROLE is `main` for the database's own
 `reader` for those that its owner has given, `other` for any that has a grant on the database and was made by hand. A
 database that is nobody's has `-` for its account: `adopt` gives it one. AGE is since the database is that account's.
 
-SIZE (of the whole database, in each of its rows) is the engine's estimate of data and indexes. CONNECTIONS are open
-now, LOGINS those since the server's start, in a cluster at this node; MariaDB counts LOGINS only with
---performance-schema=ON or --userstat=ON. No server tells when somebody logged in last. LAST WRITE is when a row of the
-database was changed last: reading leaves no trace there, and InnoDB forgets it with each restart of the server.
+SIZE (of the whole database, in each of its rows) is the engine's estimate of data and indexes; with `(over quota)` the
+accounts of the database write no more (DBHANDLER_QUOTA_BYTES). CONNECTIONS are open now, LOGINS those since the
+server's start, in a cluster at this node; MariaDB counts LOGINS only with --performance-schema=ON or --userstat=ON. No
+server tells when somebody logged in last. LAST WRITE is when a row of the database was changed last: reading leaves no
+trace there, and InnoDB forgets it with each restart of the server.
 """
 
 

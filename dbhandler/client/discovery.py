@@ -27,6 +27,8 @@ LOOK_AROUND = 1.0
 known name is found while the directory is away, and a new one waits no longer than that."""
 MOST_NAMED = 3
 """Servers that a query names one by one: it has at most 1024 bytes, whatever the size of the pool."""
+_YES_OR_NO = (Status.EXISTS, Status.ABSENT, Status.INVALID)
+_DECISIVE = {Query.FIND: _YES_OR_NO, Query.WHERE: (*_YES_OR_NO, Status.PLACED)}
 
 
 def find_server(
@@ -152,7 +154,7 @@ def _by_directory(
 def _holder(serf: Serf, servers: Iterable[Member], database: str, pools: Collection[str]) -> Member | None:
     """The first server that says that it has the database; None where none has said so in time."""
     waiting = {server.name: server for server in servers}
-    told = _who_has_it(serf, waiting, database, pools, LOOK_AROUND)
+    told = who_has_it(serf, waiting, database, pools, LOOK_AROUND)
     return next((server for server, answer in told if answer.status == Status.EXISTS), None)
 
 
@@ -172,7 +174,7 @@ def _holders(
     waiting = {server.name: server for server in servers}
     said: dict[str, list[Member]] = {Status.EXISTS: [], Status.ABSENT: [], Status.INVALID: []}
     reason = ""
-    for server, answer in _who_has_it(serf, waiting, database, pools, ANSWER_TIMEOUT):
+    for server, answer in who_has_it(serf, waiting, database, pools, ANSWER_TIMEOUT):
         said[answer.status].append(server)
         reason = f"the server {shown(server.name)} says {answer.status}: {answer.reason}"
     if waiting:
@@ -182,15 +184,20 @@ def _holders(
     return said[Status.EXISTS], said[Status.ABSENT]
 
 
-def _who_has_it(
-    serf: Serf, waiting: dict[str, Member], database: str, pools: Collection[str], timeout: float
+def who_has_it(
+    serf: Serf,
+    waiting: dict[str, Member],
+    database: str,
+    pools: Collection[str],
+    timeout: float,
+    query: Query = Query.FIND,
 ) -> Iterator[tuple[Member, Answer]]:
-    """Asks the servers, by name, whether they have the database; each that says yes or no is taken out of `waiting`,
-    and told with its answer. Ends when none is left, or after `timeout` seconds."""
-    asked, tags = _whether_there(database, pools), _by_role(waiting)
-    for node, line in serf.query(Query.FIND, asked.payload, timeout, nodes=_Named(waiting), tags=tags, again=AGAIN):
+    """Asks the servers, by name, whether they have the database; each that says yes or no, or to `where_db` who has it,
+    is taken out of `waiting`, and told with its answer. Ends when none is left, or after `timeout` seconds."""
+    asked, tags, decisive = _whether_there(query, database, pools), _by_role(waiting), _DECISIVE[query]
+    for node, line in serf.query(query, asked.payload, timeout, nodes=_Named(waiting), tags=tags, again=AGAIN):
         answer = read(line, asked, pools)
-        if node in waiting and answer and answer.status in (Status.EXISTS, Status.ABSENT, Status.INVALID):
+        if node in waiting and answer and answer.status in decisive:
             yield waiting.pop(node), answer
         if not waiting:
             break
@@ -216,9 +223,9 @@ def _by_role(waiting: Collection[str]) -> Mapping[str, str] | None:
     return {Tag.ROLE: f"^{Role.DATABASE}$"} if len(waiting) > MOST_NAMED else None
 
 
-def _whether_there(database: str, pools: Collection[str]) -> Question:
+def _whether_there(query: Query, database: str, pools: Collection[str]) -> Question:
     """The question to all servers: a bare name is one that every version understands."""
-    return question(Query.FIND, {"database": database}, pools) if pools else Question(Query.FIND, database.encode())
+    return question(query, {"database": database}, pools) if pools else Question(query, database.encode())
 
 
 def _waiting_for(names: list[str]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from dbhandler.directory import directory_sql
+from dbhandler.directory import directory_sql, moves_sql
+from dbhandler.directory.moves import Moves
 from dbhandler.directory.standing import Standing
 from dbhandler.engine.server import ER_DUP_ENTRY, Server
 from dbhandler.errors import ServerError
@@ -28,7 +29,7 @@ class Directory:
     """The directory that `server` holds. Every method raises Unavailable or ServerError when the server does."""
 
     def __init__(self, server: Server) -> None:
-        self._server = server
+        self._server, self.moves = server, Moves(server)
 
     def holder(self, name: str) -> Holder | None:
         """Whose a name is."""
@@ -95,14 +96,21 @@ class Directory:
         """How the servers stand, as each has said itself."""
         return [_standing(row) for row in self._server.execute(directory_sql.standings())]
 
+    def drain(self, server: str, is_drained: bool) -> None:
+        """Keeps new databases from a server, or no longer."""
+        self._server.execute(directory_sql.drain(server) if is_drained else directory_sql.undrain(server))
+
     def inherit(self, old: str, new: str) -> None:
         """Gives what was a server's to the one that has its data."""
         self._server.execute(directory_sql.move_names(old, new))
+        self._server.execute(moves_sql.inherit(old, new))
         self._server.execute(directory_sql.forget_server(old))
 
     def forget(self, server: str) -> None:
         """Takes from a server all that is its."""
         for statement in (
+            moves_sql.forget_server(server),
+            directory_sql.undrain(server),
             directory_sql.forget_doubles(server),
             directory_sql.forget_names(server),
             directory_sql.forget_server(server),
@@ -113,14 +121,16 @@ class Directory:
 def make(server: Server) -> None:
     """Makes the directory on the server that is to hold it, where it is not there. Raises as Directory does."""
     if not server.execute(directory_sql.is_there()):
-        for statement in directory_sql.MAKINGS:
+        # The one that is asked for comes last.
+        for statement in (*directory_sql.MAKINGS, moves_sql.MAKING):
             server.execute(statement)
 
 
 def _standing(row: Sequence[object]) -> Standing:
-    server, node, engine, version, labels, *numbers, full, age = map(str, row)
+    server, node, engine, version, labels, *numbers, full, age, is_drained = map(str, row)
     found = frozenset(filter(None, labels.split(",")))
     names, most, size, connections = map(int, numbers)
+    full = "is being drained" if int(is_drained) else full
     return Standing(server, node, engine, version, found, names, most, size, connections, full, max(0, int(age)))
 
 

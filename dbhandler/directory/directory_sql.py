@@ -14,14 +14,15 @@ UNTAKEN = 1440
 """A server that was away takes what it was given when it hears of it: a day is long enough, where a minute is for the
 others."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
-_NAMES, _SERVERS, _DOUBLES = (f"{DATABASE}.{table}" for table in ("names", "servers", "doubles"))
+NAMES = f"{DATABASE}.names"
+_SERVERS, _DOUBLES, _DRAINED = (f"{DATABASE}.{table}" for table in ("servers", "doubles", "drained"))
 _TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 _COLUMNS = "server, node, engine, version, labels, names, most, bytes, connections, refusal"
 
 MAKINGS = (
     Statement(f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
     Statement(
-        f"CREATE TABLE IF NOT EXISTS {_NAMES} (name VARCHAR(64) {_TEXT} PRIMARY KEY, server VARCHAR(64) {_TEXT} NOT "
+        f"CREATE TABLE IF NOT EXISTS {NAMES} (name VARCHAR(64) {_TEXT} PRIMARY KEY, server VARCHAR(64) {_TEXT} NOT "
         "NULL, taken BOOLEAN NOT NULL, claimed DATETIME NOT NULL, INDEX (server)) ENGINE = InnoDB "
         "COMMENT 'which server has which database; taken: it may have made it'"
     ),
@@ -36,6 +37,10 @@ MAKINGS = (
         f"CREATE TABLE IF NOT EXISTS {_DOUBLES} (name VARCHAR(64) {_TEXT} NOT NULL, server VARCHAR(64) {_TEXT} NOT "
         "NULL, PRIMARY KEY (name, server)) ENGINE = InnoDB COMMENT 'databases whose name is another server''s'"
     ),
+    Statement(
+        f"CREATE TABLE IF NOT EXISTS {_DRAINED} (server VARCHAR(64) {_TEXT} PRIMARY KEY) ENGINE = InnoDB "
+        "COMMENT 'servers that get no new database: all that they have is to be another''s'"
+    ),
 )
 """What makes the directory, one after another."""
 
@@ -43,7 +48,7 @@ MAKINGS = (
 def is_there() -> Statement:
     """One row where all of it is there."""
     return Statement(
-        "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 'doubles'", (DATABASE,)
+        "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 'moves'", (DATABASE,)
     )
 
 
@@ -64,24 +69,24 @@ def rights(user: str) -> Statement:
 
 def holder(name: str) -> Statement:
     """One row, the server and whether it has taken it, where the name is anybody's."""
-    return Statement(f"SELECT server, taken FROM {_NAMES} WHERE name = %s", (name,))  # noqa: S608
+    return Statement(f"SELECT server, taken FROM {NAMES} WHERE name = %s", (name,))  # noqa: S608
 
 
 def claim(name: str, server: str) -> Statement:
     """Gives a name to a server; error 1062 where it is one's already."""
-    return Statement(f"INSERT INTO {_NAMES} VALUES (%s, %s, FALSE, UTC_TIMESTAMP())", (name, server))  # noqa: S608
+    return Statement(f"INSERT INTO {NAMES} VALUES (%s, %s, FALSE, UTC_TIMESTAMP())", (name, server))  # noqa: S608
 
 
 def take(name: str, server: str) -> Statement:
     """A server takes a name that is its: from now on the database may be there."""
-    text = f"UPDATE {_NAMES} SET taken = TRUE, claimed = UTC_TIMESTAMP() WHERE name = %s AND server = %s"  # noqa: S608
+    text = f"UPDATE {NAMES} SET taken = TRUE, claimed = UTC_TIMESTAMP() WHERE name = %s AND server = %s"  # noqa: S608
     return Statement(text, (name, server))
 
 
 def reclaim(name: str, old: str, new: str) -> Statement:
     """Gives a name that its server has not taken to another one."""
     return Statement(
-        f"UPDATE {_NAMES} SET server = %s, claimed = UTC_TIMESTAMP() WHERE name = %s AND server = %s "  # noqa: S608
+        f"UPDATE {NAMES} SET server = %s, claimed = UTC_TIMESTAMP() WHERE name = %s AND server = %s "  # noqa: S608
         "AND NOT taken", (new, name, old),
     )  # fmt: skip
 
@@ -94,7 +99,7 @@ def count_one(server: str) -> Statement:
 def release(names: Sequence[str], server: str, age: int) -> Statement:
     """Takes names from a server that has taken them `age` seconds ago, or that were given to it UNTAKEN times as long
     ago."""
-    text = f"DELETE FROM {_NAMES} WHERE server = %s AND name IN ({_marks(names)})"  # noqa: S608
+    text = f"DELETE FROM {NAMES} WHERE server = %s AND name IN ({_marks(names)})"  # noqa: S608
     old = f"claimed <= UTC_TIMESTAMP() - INTERVAL IF(taken, 1, {UNTAKEN}) * %s SECOND"
     return Statement(f"{text} AND {old}", (server, *names, age))
 
@@ -103,18 +108,18 @@ def fill(names: Sequence[str], server: str) -> Statement:
     """Gives a server the names that are nobody's, and has it take those that are its already."""
     values = ", ".join(["(%s, %s, TRUE, UTC_TIMESTAMP())"] * len(names))
     taken = "taken = taken OR server = VALUES(server)"
-    text = f"INSERT INTO {_NAMES} VALUES {values} ON DUPLICATE KEY UPDATE {taken}"  # noqa: S608
+    text = f"INSERT INTO {NAMES} VALUES {values} ON DUPLICATE KEY UPDATE {taken}"  # noqa: S608
     return Statement(text, _flat(names, server))
 
 
 def holders(names: Sequence[str]) -> Statement:
     """One row (name, server) for each of the names that is anybody's."""
-    return Statement(f"SELECT name, server FROM {_NAMES} WHERE name IN ({_marks(names)})", tuple(names))  # noqa: S608
+    return Statement(f"SELECT name, server FROM {NAMES} WHERE name IN ({_marks(names)})", tuple(names))  # noqa: S608
 
 
 def names_of(server: str) -> Statement:
     """One row for each name of a server."""
-    return Statement(f"SELECT name FROM {_NAMES} WHERE server = %s ORDER BY name", (server,))  # noqa: S608
+    return Statement(f"SELECT name FROM {NAMES} WHERE server = %s ORDER BY name", (server,))  # noqa: S608
 
 
 def tell(standing: Standing) -> Statement:
@@ -128,18 +133,29 @@ def tell(standing: Standing) -> Statement:
 
 
 def standings() -> Statement:
-    """One row for each server, with how many seconds ago it said so at its end."""
-    return Statement(f"SELECT {_COLUMNS}, TIMESTAMPDIFF(SECOND, told, UTC_TIMESTAMP()) FROM {_SERVERS}")  # noqa: S608
+    """One row for each server, with how many seconds ago it said so at its end, and whether it is drained."""
+    ends = f"TIMESTAMPDIFF(SECOND, told, UTC_TIMESTAMP()), server IN (SELECT server FROM {_DRAINED})"  # noqa: S608
+    return Statement(f"SELECT {_COLUMNS}, {ends} FROM {_SERVERS}")  # noqa: S608
+
+
+def drain(server: str) -> Statement:
+    """Keeps new databases from a server."""
+    return Statement(f"INSERT IGNORE INTO {_DRAINED} VALUES (%s)", (server,))  # noqa: S608
+
+
+def undrain(server: str) -> Statement:
+    """Undoes `drain`."""
+    return Statement(f"DELETE FROM {_DRAINED} WHERE server = %s", (server,))  # noqa: S608
 
 
 def move_names(old: str, new: str) -> Statement:
     """Gives all names of a server to another one, which has its data."""
-    return Statement(f"UPDATE {_NAMES} SET server = %s WHERE server = %s", (new, old))  # noqa: S608
+    return Statement(f"UPDATE {NAMES} SET server = %s WHERE server = %s", (new, old))  # noqa: S608
 
 
 def forget_names(server: str) -> Statement:
     """Takes all names from a server."""
-    return Statement(f"DELETE FROM {_NAMES} WHERE server = %s", (server,))  # noqa: S608
+    return Statement(f"DELETE FROM {NAMES} WHERE server = %s", (server,))  # noqa: S608
 
 
 def forget_server(server: str) -> Statement:
@@ -161,14 +177,14 @@ def note_doubles(names: Sequence[str], server: str) -> Statement:
 def doubles() -> Statement:
     """One row (name, server that has it, server whose the name is) for each such database."""
     return Statement(
-        f"SELECT d.name, d.server, n.server FROM {_DOUBLES} d JOIN {_NAMES} n ON n.name = d.name "  # noqa: S608
+        f"SELECT d.name, d.server, n.server FROM {_DOUBLES} d JOIN {NAMES} n ON n.name = d.name "  # noqa: S608
         "AND n.server <> d.server ORDER BY d.name, d.server"
     )
 
 
 def counts() -> Statement:
     """One row (server, number of names) for each server that has any."""
-    return Statement(f"SELECT server, COUNT(*) FROM {_NAMES} GROUP BY server")  # noqa: S608
+    return Statement(f"SELECT server, COUNT(*) FROM {NAMES} GROUP BY server")  # noqa: S608
 
 
 def _marks(values: Sequence[str]) -> str:

@@ -42,7 +42,8 @@ class Keeping:
 
     begin says who this server is, max_bytes how much its tables may take before it gets no new database (0: no limit);
     was are the fingerprints of the keys that its data were served with before; serves says whether it is ready; prepare
-    makes the directory itself, where it is here. `reached`: the last look went well.
+    makes the directory itself, where it is here; others are the databases that are here and another server's, because
+    they move. `reached`: the last look went well.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Keeping:
         serves: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
         prepare: Callable[[], None] = lambda: None,
+        others: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self._prepare = prepare
+        self._prepare, self._others = prepare, others
         self._server, self._link, self._begin, self._was = server, link, begin, was
         self._max_bytes, self._serves, self._clock = max_bytes, serves, clock
         self._complaint, self._difference = Complaint(logger.warning), Complaint(logger.error)
@@ -94,7 +96,7 @@ class Keeping:
 
     def _look(self) -> None:
         is_full = self._clock() >= self._next_full or self._names is None
-        names = frozenset(str(name) for (name,) in self._server.execute(sql.databases()))
+        names = frozenset(str(name) for (name,) in self._server.execute(sql.databases())) - set(self._others())
         if is_full:
             self._prepare()
         if self._clock() >= self._next_size:

@@ -87,9 +87,10 @@ class Places:
     def _place(self, told: Mapping[str, Standing], name: str, where: Where, own: Standing) -> Place:
         if where.here:
             return Place(own, "it was asked for here")
-        there = {known for known, member in by_identity(self._link.believed()).items() if member.is_ready}
-        # How many names are its the directory counts; the rest is known here at once.
-        mine = replace(own, names=told[own.server].names) if own.server in told else own
+        there = {one for one, member in by_identity(self._link.believed()).items() if member.is_ready}
+        # How many names are its the directory counts, and it says who is drained; the rest is known here at once.
+        known = told.get(own.server)
+        mine = replace(own, names=known.names, full=own.full or known.full) if known else own
         servers = [*(one for server, one in told.items() if server in there and server != own.server), mine]
         found = place(name, servers, where)
         if found is None:

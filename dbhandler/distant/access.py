@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from dbhandler import files
 from dbhandler.distant.node import Node
+from dbhandler.engine.distant import DistantServer
 from dbhandler.engine.driver import pymysql
 from dbhandler.engine.sql import Statement, create_user, grant_everything
 from dbhandler.errors import Denied, Unavailable
@@ -20,6 +21,8 @@ from dbhandler.trust.authority import Authority
 _T = TypeVar("_T")
 CONNECT_TIMEOUT = 5.0
 """Seconds."""
+RESTING = 120
+"""Seconds for which a connection for statements may be idle."""
 Connection = pymysql.connections.Connection
 _REFUSED = frozenset({1045, 1698, 3118})
 _SHUT_OUT = _REFUSED | {1044, 1049, 1130, 1862, 3955, 4151}
@@ -79,6 +82,17 @@ class Access:
             return path
 
         return self._with_password(node, write)
+
+    def server(self, node: Node, engine: str, timeout: float) -> DistantServer:
+        """As connect, for statements that take at most `timeout` seconds."""
+
+        def made(password: str) -> DistantServer:
+            self._open(node, password, CONNECT_TIMEOUT).close()
+            return DistantServer(
+                node.host, node.port, self._user, password, self._context, timeout, engine, idle=RESTING
+            )  # fmt: skip
+
+        return self._with_password(node, made)
 
     def account(self, engine: str) -> list[Statement]:
         """What makes the account anew, with everything that it may, after all accounts were replaced."""

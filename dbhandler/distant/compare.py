@@ -79,8 +79,8 @@ def asker(connection: Connection) -> Ask:
     return ask
 
 
-def state(ask: Ask, engine: str, schemas: Iterable[str] | None = None) -> State:
-    """What the server holds, in all schemas, accounts included, or in these."""
+def state(ask: Ask, engine: str, schemas: Iterable[str] | None = None, with_rows: bool = True) -> State:
+    """What the server holds, in all schemas, accounts included, or in these; without rows only how tables are made."""
     found = [name for name in _names(ask("SHOW DATABASES")) if name.lower() not in OWN_SCHEMAS]
     wanted = found if schemas is None else [name for name in schemas if name in found]
     state: dict[tuple[str, str, str], object] = {}
@@ -89,7 +89,7 @@ def state(ask: Ask, engine: str, schemas: Iterable[str] | None = None) -> State:
         if schema == "mysql":
             state |= _system_tables(ask, engine)
         else:
-            state |= _objects(ask, schema)
+            state |= _objects(ask, schema, with_rows)
     return state
 
 
@@ -117,7 +117,7 @@ def _rows(ask: Ask, table: str) -> object:
     return sorted(map(repr, rows))
 
 
-def _objects(ask: Ask, schema: str) -> State:
+def _objects(ask: Ask, schema: str, with_rows: bool) -> State:
     inside = _quoted(schema)
     state: dict[tuple[str, str, str], object] = {}
     for name, kind in ask(f"SHOW FULL TABLES IN {inside}"):
@@ -126,8 +126,9 @@ def _objects(ask: Ask, schema: str) -> State:
             state[schema, "view", str(name)] = _view(ask, table)
             continue
         state[schema, "definition of", str(name)] = _text(ask, f"SHOW CREATE TABLE {table}", 1)
-        rows = ask(f"CHECKSUM TABLE {table}")[0][1]
-        state[schema, "rows of", str(name)] = UNREADABLE if rows is None else rows
+        if with_rows:
+            rows = ask(f"CHECKSUM TABLE {table}")[0][1]
+            state[schema, "rows of", str(name)] = UNREADABLE if rows is None else rows
     for kind, listed, column in _PROGRAMS:
         for row in ask(listed.format(schema=_literal(schema), inside=inside)):
             program = f"{inside}.{_quoted(str(row[0]))}"

@@ -132,22 +132,22 @@ def _check(raw: bytes, found: Event) -> None:
         raise Damaged("the checksum of an event of the binary log is wrong")
 
 
-def query(found: Event) -> Query:
-    """The statement of an event of the kinds QUERY; a longer one is cut. Raises Damaged."""
+def query(found: Event, most: int = MAX_STATEMENT) -> Query:
+    """The statement of an event of the kinds QUERY; one of more characters is cut. Raises Damaged."""
     with _decoding():
         schema_size, _, status_size = struct.unpack_from("<BHH", found.body, 8)
         begin = 13 + status_size
         schema, text = found.body[begin : begin + schema_size], found.body[begin + schema_size + 1 :]
         # A character has up to four bytes.
-        text = _unpacked(text) if found.kind == Kind.QUERY_COMPRESSED else text[: 4 * MAX_STATEMENT]
-        return Query(schema.decode(errors="replace"), text.decode(errors="replace")[:MAX_STATEMENT])
+        text = _unpacked(text, 4 * most) if found.kind == Kind.QUERY_COMPRESSED else text[: 4 * most]
+        return Query(schema.decode(errors="replace"), text.decode(errors="replace")[:most])
 
 
-def _unpacked(packed: bytes) -> bytes:
+def _unpacked(packed: bytes, most: int) -> bytes:
     # How many bytes the number of bytes has stands in the lowest bits of the first.
     if not packed[0] & _PACKED:
         raise ValueError("it is not packed by zlib")
-    return zlib.decompressobj().decompress(packed[1 + (packed[0] & 0x07) :], 4 * MAX_STATEMENT)
+    return zlib.decompressobj().decompress(packed[1 + (packed[0] & 0x07) :], most)
 
 
 def table(found: Event) -> str:

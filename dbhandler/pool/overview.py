@@ -38,10 +38,11 @@ def table(found: Sequence[Row]) -> str:
     return "\n".join(columns([HEADINGS, *map(_cells, found)], _RIGHT))
 
 
-def as_json(found: Sequence[Row]) -> str:
-    """One line: a list with one object per server. size is in bytes, max_databases 0 where there is no limit; refuses
-    says why it gets no new database, null where it does; told is how many seconds ago it said so."""
-    return json.dumps([_object(row) for row in found])
+def as_json(found: Sequence[Row], moves: Sequence[Mapping[str, object]] = ()) -> str:
+    """One line: an object with a list of servers and one of moves (pool/moves.py), one object each. Of a server size
+    is in bytes, max_databases 0 where there is no limit; refuses says why it gets no new database, null where it does;
+    told is how many seconds ago it said so."""
+    return json.dumps({"servers": [_object(row) for row in found], "moves": list(moves)})
 
 
 def differences(found: Sequence[Row], members: Iterable[Member], doubles: Sequence[tuple[str, str, str]]) -> list[str]:

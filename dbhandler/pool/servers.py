@@ -15,6 +15,7 @@ from dbhandler.settings.setting import Reader
 
 if TYPE_CHECKING:
     from dbhandler.directory.link import DirectoryLink
+    from dbhandler.pool.moving import PoolMoves
 
 
 class PoolServers:
@@ -72,6 +73,12 @@ class PoolServers:
         names = link.ask(lambda directory: directory.names_of(server))
         link.ask(lambda directory: directory.forget(server))
         return names
+
+    def moves(self) -> PoolMoves:
+        """The moves of the pool."""
+        from dbhandler.pool.moving import PoolMoves
+
+        return PoolMoves(self._directory())
 
     def _directory(self) -> DirectoryLink:
         if self._link is None:

@@ -4,12 +4,10 @@ without stopping those who write to it, and loaded with the rights of the accoun
 from __future__ import annotations
 
 import logging
-import math
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dbhandler.engine import sql
@@ -19,6 +17,7 @@ from dbhandler.log import shown
 from dbhandler.provisioning import drop_sql, privilege_sql
 from dbhandler.provisioning.copy_table import CopyTable
 from dbhandler.provisioning.definer import redefined
+from dbhandler.provisioning.dump_lines import dump_lines
 from dbhandler.provisioning.loading import Loading
 from dbhandler.requests.box import Credentials
 
@@ -32,8 +31,6 @@ PATIENCE = 0.5
 """Seconds for which the first question for a copy waits for it, where nothing is before it."""
 STALE = 60.0
 """Seconds after which a copy that nobody has asked for again is not begun any more."""
-STALLED = 60.0
-"""Seconds without a line more, after which a dump waits for a lock and is given up."""
 BEAT = 3.0
 """Seconds between two looks after a copy that is being written."""
 
@@ -135,7 +132,8 @@ class Copies:
         # What a try before has left goes first.
         self._make_empty(copy.database, source.database)
         try:
-            with self._dumped(source.database, copy.database) as lines:
+            with dump_lines(self._command(source.database), source.database, self._clock) as dumped:
+                lines = self._followed(dumped, copy.database)
                 self._loading(copy, source.database).load(redefined(lines, copy.user, source.user))
         except DbHandlerError:
             # It may be what has filled the disk.
@@ -162,55 +160,7 @@ class Copies:
         self._server.execute(sql.drop_database(database))
         self._server.execute(sql.create_missing_database(database, str(charset), str(collation)))
 
-    @contextmanager
-    def _dumped(self, database: str, copy: str) -> Iterator[Iterator[bytes]]:
-        """The lines of a dump as they are written. Raises ServerError with the program's complaint."""
-        dump = subprocess.Popen(
-            self._command(database), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert dump.stdout is not None and dump.stderr is not None  # noqa: S101
-        watch = _Watch(dump, self._clock)
-        try:
-            with dump.stdout, dump.stderr:
-                yield self._followed(watch.lines(dump.stdout), copy)
-                complaint = " ".join(dump.stderr.read(1000).decode(errors="replace").split())
-            if dump.wait():
-                reason = watch.reason or shown(complaint, 300)
-                raise ServerError(f"the database {shown(database)} was not copied: {reason}")
-        finally:
-            dump.kill()
-            dump.wait()
-            watch.stop()
-
     def _followed(self, lines: Iterator[bytes], copy: str) -> Iterator[bytes]:
         for line in lines:
             yield line
             self._beat(copy)
-
-
-class _Watch:
-    """Ends a dump that stands still: it waits for a lock, and nobody for it."""
-
-    def __init__(self, dump: subprocess.Popen[bytes], clock: Callable[[], float]) -> None:
-        self._dump, self._clock, self._last, self.reason = dump, clock, clock(), ""
-        self._stop = threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def lines(self, output: Iterator[bytes]) -> Iterator[bytes]:
-        """The lines of the dump."""
-        for line in output:
-            # Whoever takes it may take his time.
-            self._last = math.inf
-            yield line
-            self._last = self._clock()
-
-    def stop(self) -> None:
-        """The dump has ended."""
-        self._stop.set()
-
-    def _run(self) -> None:
-        while not self._stop.wait(1.0):
-            if self._clock() - self._last > STALLED:
-                self.reason = f"its dump stood still for {STALLED:.0f} s: somebody holds a lock"
-                self._dump.kill()
-                return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import Busy, Denied, InvalidRequest
@@ -21,7 +23,8 @@ from dbhandler.requests.vocabulary import Query, Status
 
 
 class Copying:
-    """For the one whose sealed box proves to own both databases. node is this node's identity in a cluster."""
+    """For the one whose sealed box proves to own both databases. node is this node's identity in a cluster, over_quota
+    says what is to be told of a database that is too large."""
 
     def __init__(
         self,
@@ -32,9 +35,10 @@ class Copying:
         drops: DropTable,
         copies: Copies,
         node: str = "",
+        over_quota: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._server, self._policy, self._keys, self._drops = server, policy, keys, drops
-        self._copies, self._node, self._table = copies, node, CopyTable(server)
+        self._copies, self._node, self._table, self._over_quota = copies, node, CopyTable(server), over_quota
         self._accounts = Accounts(server)
         self._ownership = Ownership(server, self._accounts, registry, server.engine)
 
@@ -71,6 +75,8 @@ class Copying:
         self._ownership.prove(source)
         if not self._server.execute(sql.database_exists(source.database)):
             raise Denied(f"the database {shown(source.database)} is not there any more")
+        if told := self._over_quota(source.database):
+            raise Denied(f"{told}; its copy would be no smaller")
 
     def _is_done(self, copy: Credentials, source: Credentials) -> bool:
         """Is the copy whole already? Raises Denied where none may be written, Busy where another node is at it."""

@@ -12,6 +12,7 @@ from dbhandler.engine.server import ER_DUP_ENTRY, Server
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import Busy, ServerError
 from dbhandler.log import shown
+from dbhandler.provisioning.move_table import MoveTable
 from dbhandler.provisioning.own_table import OwnTable
 
 _TABLE = "mysql.dbhandler_drops"
@@ -51,6 +52,7 @@ class DropTable:
 
     def __init__(self, server: Server) -> None:
         self._own = OwnTable(server, "dbhandler_drops", (_MAKE_TABLE,))
+        self._moves = MoveTable(server)
 
     def all(self) -> list[Drop]:
         """The drops under way, on whichever node."""
@@ -61,9 +63,10 @@ class DropTable:
         return next((drop for drop in self.all() if drop.database.lower() == database.lower()), None)
 
     def check_free(self, database: str) -> None:
-        """Raises Busy while the database is being dropped."""
+        """Raises Busy while the database is being dropped or moved, Elsewhere where it has moved."""
         if self.of(database):
             raise being_dropped(database)
+        self._moves.check_here(database)
 
     def begin(self, drop: Drop) -> None:
         """Notes a new drop, durably. Raises Busy where another node was faster."""

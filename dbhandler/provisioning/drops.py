@@ -97,7 +97,7 @@ class Drops:
     def undo(self, drop: Drop) -> None:
         """Lets the account in again, and forgets the drop and its dump."""
         pattern = self._accounts.pattern(drop.database)
-        self._eviction.let_in(drop, pattern)
+        self._eviction.let_in(drop.account, drop.taken, pattern)
         for account in self._granted.granted(drop.database):
             self._eviction.let_granted_in(account, pattern)
         # A dump is good for its own drop alone: the next one would lose what is written until then.
@@ -151,10 +151,9 @@ class Drops:
 
     def _shut_out(self, drop: Drop) -> None:
         pattern = self._accounts.pattern(drop.database)
-        self._eviction.shut_out(drop, pattern)
+        self._eviction.shut_out(drop.account, drop.taken, pattern)
         for account in self._granted.granted(drop.database):
-            taken = self._eviction.takes(account.user, pattern)
-            self._eviction.shut_out(replace(drop, account=account.user, taken=taken), pattern)
+            self._eviction.shut_out(account.user, self._eviction.takes(account.user, pattern), pattern)
 
     def _end_sessions(self, drop: Drop) -> None:
         for user in self._users(drop):

@@ -1,4 +1,4 @@
-"""Shutting an account out of its database for the time of a drop, and letting it in again."""
+"""Shutting an account out of its database for the time of a drop or a move, and letting it in again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dbhandler.errors import Unavailable
 from dbhandler.log import shown
 from dbhandler.provisioning import drop_sql, roles
 from dbhandler.provisioning.account_table import Account
-from dbhandler.provisioning.drop_table import Drop
 from dbhandler.provisioning.sessions import end_session
 from dbhandler.requests.vocabulary import Role
 
@@ -37,20 +36,20 @@ class Eviction:
         held = {str(privilege) for (privilege,) in self._server.execute(drop_sql.privileges(account, pattern))}
         return tuple(privilege for privilege in drop_sql.WRITING if privilege in held)
 
-    def shut_out(self, drop: Drop, pattern: str) -> None:
+    def shut_out(self, account: str, taken: tuple[str, ...], pattern: str) -> None:
         """Lets the account log in no more, and nothing write in its name: a lock alone stops neither its events nor
-        what others run with its rights."""
-        self._server.execute(drop_sql.lock(drop.account, locked=True))
-        if drop.taken:
-            self._server.execute(drop_sql.revoke(drop.taken, pattern, drop.account))
+        what others run with its rights. taken is what it loses."""
+        self._server.execute(drop_sql.lock(account, locked=True))
+        if taken:
+            self._server.execute(drop_sql.revoke(taken, pattern, account))
 
-    def let_in(self, drop: Drop, pattern: str) -> None:
+    def let_in(self, account: str, taken: tuple[str, ...], pattern: str) -> None:
         """Undoes `shut_out`, all of it or what had been done of it."""
-        if not self._server.execute(sql.account_exists(drop.account)):
+        if not self._server.execute(sql.account_exists(account)):
             return
-        if drop.taken:
-            self._server.execute(drop_sql.give_back(drop.taken, pattern, drop.account))
-        self._server.execute(drop_sql.lock(drop.account, locked=False))
+        if taken:
+            self._server.execute(drop_sql.give_back(taken, pattern, account))
+        self._server.execute(drop_sql.lock(account, locked=False))
 
     def let_granted_in(self, account: Account, pattern: str) -> None:
         """As let_in, for an account that the owner has given: its role says what it may do."""

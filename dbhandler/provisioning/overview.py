@@ -39,7 +39,8 @@ class Grant:
 class Seen:
     """What a server says: its databases, the claims on names, the table of accounts, the user names of accounts at any
     host, the grants on databases, what each database holds, open connections by user name, and all that there were
-    since it counts them (None: it does not). wildcards: `_` and `%` in its grants stand for others."""
+    since it counts them (None: it does not). wildcards: `_` and `%` in its grants stand for others. over_quota: the
+    databases whose accounts write no more."""
 
     databases: frozenset[str]
     claims: Sequence[Entry] = ()
@@ -50,6 +51,7 @@ class Seen:
     connections: Mapping[str, int] | None = None
     logins: Mapping[str, int] | None = None
     wildcards: bool = True
+    over_quota: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Row:
     connections: int | None = None
     logins: int | None = None
     last_write: int | None = None
+    over_quota: bool = False
 
 
 def rows(seen: Seen) -> list[Row]:
@@ -148,6 +151,7 @@ class _View:
             connections=None if called is None else (seen.connections or {}).get(called, 0),
             logins=None if called is None or seen.logins is None else seen.logins.get(called, 0),
             last_write=held.last_write,
+            over_quota=name in seen.over_quota,
         )
 
     def _pattern(self, name: str) -> str:

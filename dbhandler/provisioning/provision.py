@@ -41,8 +41,9 @@ _REFUSALS = ((Elsewhere, Status.PLACED), (InvalidRequest, Status.INVALID), (Deni
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request: reason says which rule refused it, or why a new database is here, dump is the file with
-    what was dropped, ttl in how many seconds it ends, server who has, or gets, the database instead."""
+    """What became of a request: reason says which rule refused it, why a new database is here, or that one is over its
+    quota, dump is the file with what was dropped, ttl in how many seconds it ends, server who has, or gets, the
+    database instead."""
 
     status: Status
     database: str | None = None
@@ -58,7 +59,7 @@ class Provisioner:
 
     event_clock says where Serf's event clock stands now, or None when Serf is away, now the time by which databases
     end. in_group: other nodes with the same data get the same events at the same time. places says where new databases
-    go.
+    go, over_quota what the owner of one is told that is too large.
     """
 
     def __init__(
@@ -72,8 +73,9 @@ class Provisioner:
         in_group: bool = False,
         now: Callable[[], int] = lambda: int(time.time() * 1000),
         places: Places = ANYWHERE,
+        over_quota: Callable[[str], str | None] = lambda _: None,
     ) -> None:
-        self._in_group, self._places = in_group, places
+        self._in_group, self._places, self._over_quota = in_group, places, over_quota
         self._term = Term(server, now, policy.allow_drop)
         self._server, self._policy, self._engine = server, policy, engine
         self._keys, self._registry, self._event_clock = keys, registry, event_clock
@@ -127,7 +129,9 @@ class Provisioner:
             is_new = self._serve(wanted, asker, exists) if asker else not exists and self._make(wanted)
         status, user = Status.CREATED if is_new else Status.EXISTS, asker.user if asker else None
         ttl = self._term.left(asker.user) if asker else None
-        return Outcome(status, request.database, user, (why or None) if is_new else None, ttl=ttl)
+        # Nobody else's matter: a bare name proves nothing.
+        told = self._over_quota(name) if asker else None
+        return Outcome(status, request.database, user, (why or None) if is_new else told, ttl=ttl)
 
     def _asker(self, request: Request) -> Credentials | None:
         """Whom the account of a request is for; None where it asks for none."""

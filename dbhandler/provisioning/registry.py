@@ -71,6 +71,10 @@ class Registry:
         """Notes, durably, that a database was dropped when Serf's event clock stood at `ltime`, and is nobody's."""
         self._execute(registry_sql.dropped(name, ltime))
 
+    def forget(self, name: str) -> None:
+        """Forgets a name that is another server's by now."""
+        self._execute(registry_sql.forget(name))
+
     def dropped_at(self, name: str) -> int | None:
         """The Lamport time of a database's tombstone, or None."""
         entry = self.entry(name)

@@ -82,6 +82,11 @@ def release(name: str, owner: str) -> Statement:
     return Statement(text, (name, owner))
 
 
+def forget(name: str) -> Statement:
+    """Nothing is known of a name any more."""
+    return Statement(f"DELETE FROM {_TABLE} WHERE name = %s", (name,))  # noqa: S608
+
+
 def made(name: str) -> Statement:
     """Adds a name; a tombstone of it is gone, an owner stays."""
     text = f"INSERT INTO {_TABLE} (name) VALUES (%s) ON DUPLICATE KEY UPDATE dropped = NULL"  # noqa: S608

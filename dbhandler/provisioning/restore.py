@@ -8,11 +8,13 @@ from __future__ import annotations
 import gzip
 import os
 import subprocess
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 from dbhandler import files, passwords
 from dbhandler.engine import sql
@@ -24,7 +26,9 @@ from dbhandler.provisioning import privilege_sql
 from dbhandler.provisioning.accounts import Accounts
 from dbhandler.provisioning.definer import redefined
 from dbhandler.provisioning.dump import HEADER_LINES, Header, read_header
+from dbhandler.provisioning.owners import owner_of
 from dbhandler.provisioning.ownership import Ownership
+from dbhandler.provisioning.quota_rights import exempted
 from dbhandler.provisioning.registry import Memory
 from dbhandler.requests.box import Credentials
 
@@ -60,19 +64,7 @@ class Restorer:
 
     def owner(self, database: str) -> str | None:
         """The account that owns a database, None where nobody does."""
-        entry = self._registry.entry(database)
-        if entry and entry.owner and self._has(entry.owner, database):
-            return entry.owner
-        # One that was made before there were claims.
-        for user, host in self._server.execute(privilege_sql.holders(database, None, self._accounts.names.rules())):
-            owner = Credentials(database, str(user), "")
-            if host == sql.ANY_HOST and self._has(owner.user, database) and not self._ownership.is_granted(owner):
-                return owner.user
-        return None
-
-    def _has(self, user: str, database: str) -> bool:
-        known = self._server.execute(sql.account_exists(user))
-        return bool(known) and self._accounts.databases_of(user) == {self._accounts.pattern(database)}
+        return owner_of(self._server, self._registry, database)
 
     def _anew(self, dump: Path, header: Header, database: str) -> Credentials:
         """Makes database and account: the one of before, where that name is free, else one of the database's name."""
@@ -86,7 +78,8 @@ class Restorer:
             self._create(header, database)
         self._ownership.hand_over(asker)
         try:
-            self._load(dump, header, asker)
+            with exempted(self._server, self._registry, database):
+                self._load(dump, header, asker)
         except BaseException:
             self._server.execute(sql.drop_database(database))
             self._server.execute(sql.drop_user(asker.user))
@@ -97,7 +90,7 @@ class Restorer:
 
     def _into_owned(self, dump: Path, header: Header, owner: Credentials) -> None:
         self._create(header, owner.database)
-        with self.borrowed(owner):
+        with self.borrowed(owner), exempted(self._server, self._registry, owner.database):
             try:
                 self._load(dump, header, owner)
             except BaseException:
@@ -149,19 +142,25 @@ def client_loader(engine: str, socket: Path, run_dir: Path) -> Load:
 
 
 def _feed(command: tuple[str, ...], dump: Path, header: Header, user: str) -> None:
-    client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert client.stdin is not None and client.stderr is not None  # noqa: S101
-    damage = ""
-    with suppress(BrokenPipeError), gzip.open(dump) as source, client.stdin as stdin:
-        try:
-            for line in _owned(source, header.user, user):
-                stdin.write(line)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            damage = f"the dump is damaged: {error}"
-    complaint = " ".join(client.stderr.read(1000).decode(errors="replace").split())
-    client.stderr.close()
-    if client.wait() or damage:
-        raise ServerError(f"the dump was not restored: {damage or shown(complaint, 300)}")
+    # Not a pipe: the client quotes the statement that fails, which is larger than one takes, while it reads no more.
+    with tempfile.TemporaryFile() as told:
+        client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=told)
+        assert client.stdin is not None  # noqa: S101
+        damage = ""
+        with suppress(BrokenPipeError), gzip.open(dump) as source, client.stdin as stdin:
+            try:
+                for line in _owned(source, header.user, user):
+                    stdin.write(line)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                damage = f"the dump is damaged: {error}"
+        if client.wait() or damage:
+            raise ServerError(f"the dump was not restored: {damage or shown(_end_of(told), 300)}")
+
+
+def _end_of(told: IO[bytes]) -> str:
+    """The end of what the client has said: its error stands behind the statement."""
+    told.seek(max(0, told.seek(0, os.SEEK_END) - 250))
+    return " ".join(told.read().decode(errors="replace").split())
 
 
 def _owned(lines: Iterable[bytes], former: str, user: str) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from dbhandler.provisioning import drop_sql, overview, overview_sql
 from dbhandler.provisioning.account_table import AccountTable
 from dbhandler.provisioning.names import Names
 from dbhandler.provisioning.overview import Grant, Held, Row, Seen
+from dbhandler.provisioning.quota_table import QuotaTable
 from dbhandler.provisioning.registry import Registry
 from dbhandler.provisioning.sessions import Sessions
 
@@ -49,6 +50,7 @@ class Survey:
             connections=self._sessions.counts(),
             logins=self._logins(),
             wildcards=self._names.rules().wildcards,
+            over_quota=QuotaTable(self._server).over(),
         )
 
     def _held(self, database: str | None) -> Mapping[str, Held]:

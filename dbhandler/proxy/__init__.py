@@ -1,4 +1,5 @@
-"""One address for a Galera cluster: HAProxy, kept true from the Serf members.
+"""One address for a Galera cluster, or for each of several databases of a pool: HAProxy, kept true by what Serf's
+members and the pool's servers say.
 
-Uses group, serf and below, but no database server.
+Uses group, client, serf and below, but no database server.
 """

@@ -1,4 +1,5 @@
-"""dbhandler-proxy: one address for a Galera cluster. HAProxy, whose servers are kept true from the Serf members."""
+"""dbhandler-proxy: one address for a Galera cluster, or for each of several databases wherever they are. HAProxy, kept
+true by what Serf agents and the pool's servers tell."""
 
 from __future__ import annotations
 
@@ -7,100 +8,98 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from dbhandler import edge, log, paths, usage
-from dbhandler.errors import ConfigError, DbHandlerError
-from dbhandler.group.node import nodes_of
+from dbhandler import edge, log, paths
+from dbhandler.command import Parser
+from dbhandler.errors import ConfigError, InvalidRequest
 from dbhandler.inventory import InRun
 from dbhandler.log import shown
-from dbhandler.proxy.haproxy import SLOTS, HaProxy, Slots, configuration, control_socket
+from dbhandler.proxy.cluster import Keeper
+from dbhandler.proxy.configuration import configuration
+from dbhandler.proxy.haproxy import HaProxy, control_socket
+from dbhandler.proxy.port import Port
+from dbhandler.proxy.published import Published, published
 from dbhandler.serf.access import addresses, connect_first
-from dbhandler.serf.kept import Complaint, KeptConnection
-from dbhandler.serf.members import Member
-from dbhandler.serf.proof import Believer
-from dbhandler.serf.rpc import Serf
+from dbhandler.serf.members import MYSQL_PORT
 from dbhandler.settings.config import group_name
 from dbhandler.settings.environment import hand_over_secrets, prepared, secrets_of, without_secrets
 from dbhandler.settings.output import log_format
 from dbhandler.settings.pool import trusted_pools
 from dbhandler.settings.setting import read_setting
+from dbhandler.thread_failure import ThreadFailure
 
 logger = logging.getLogger(__name__)
 
-USAGE = """usage: dbhandler-proxy
+_SETTING = "DBHANDLER_PROXY_DATABASES"
+_DESCRIPTION = """\
+Passes connections on to database servers. Where they are it asks of the Serf agents SERF_RPC_ADDR (host:port,...; key:
+SERF_RPC_AUTH).
 
-Passes connections to port 3306 on to the nodes of the Galera cluster DBHANDLER_CLUSTER, whose members it asks of the
-Serf agents SERF_RPC_ADDR (host:port,...; key: SERF_RPC_AUTH). One node gets all connections, the next one when it is
-gone; with DBHANDLER_PROXY_WRITERS=all every node gets its share. With DBHANDLER_POOL (or the pool's secret) only
-nodes that prove to be of that pool get any.
+With --database each database has a port of its own, which leads to the server of the pool that has it. When the
+database moves to another server the port leads there; connections that come meanwhile wait, 30 s at most. So do those
+to a database that is not there yet, or whose server is away.
 
-exit status: 64 wrong usage, 70 HAProxy ended, 78 a wrong setting, 128 + n on signal n
+With DBHANDLER_CLUSTER port 3306 is that of the nodes of a Galera cluster. One node gets all connections, the next one
+when it is gone; with DBHANDLER_PROXY_WRITERS=all every node gets its share.
+
+With DBHANDLER_POOL (or the pool's secret) only servers that prove to be of that pool are believed and get any.
 """
-INTERVAL = 0.5
-"""Seconds between two looks at the members."""
+_EPILOG = "exit status: 64 wrong usage, 70 HAProxy ended, 78 a wrong setting, 128 + n on signal n"
 
 
-class Keeper:
-    """Keeps HAProxy's servers true. connect opens a connection to a Serf agent; while none answers HAProxy goes on
-    with the servers of before, by its own checks. Only nodes that prove to be of one of the pools get connections, any
-    where none is named."""
+@dataclass(frozen=True)
+class Plan:
+    """What the proxy is for: a cluster's nodes, databases, or both."""
 
-    def __init__(self, cluster: str, connect: Callable[[], Serf], proxy: HaProxy, pools: Sequence[str] = ()) -> None:
-        self._believer = Believer(pools)
-        self._cluster, self._kept, self._proxy = cluster, KeptConnection(connect), proxy
-        self._slots = Slots(SLOTS)
-        self._complaint = Complaint(partial(logger.warning, "the servers stay as they are: %s"))
+    cluster: str | None
+    all_write: bool
+    databases: tuple[Published, ...]
 
-    def look(self) -> None:
-        """Looks once; logs a failure once, until it changes."""
-        complaint = ""
-        try:
-            with self._kept.use() as serf:
-                nodes = ready_nodes(self._believer.believed(serf.members()), self._cluster)
-                for change in self._slots.changes(nodes):
-                    logger.info("cluster %s: %s", self._cluster, change)
-                    self._proxy.carry_out(change)
-        except (DbHandlerError, OSError) as error:
-            complaint = str(error)
-        self._complaint.say(complaint)
-
-
-def ready_nodes(members: Sequence[Member], cluster: str) -> dict[str, tuple[str, int]]:
-    """Name -> (host, port) of the nodes of the cluster that serve, or could.
-
-    A node that sends its data to another one is not `mysql=ready` while others are; but it still takes reads and
-    writes, and to leave it would end every connection that it has.
-    """
-    ports = {member.name: member.server_port for member in members}
-    serving = [node for node in nodes_of(members, cluster) if node.serves]
-    return {node.name: (node.host, port) for node in serving if (port := ports[node.name])}
+    def __str__(self) -> str:
+        ports = [f"{shown(one.database)} at port {one.port}" for one in self.databases]
+        return ", ".join([*([f"the cluster {self.cluster}"] if self.cluster else []), *ports])
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    argv = list(sys.argv[1:] if argv is None else argv)
     environ = os.environ if environ is None else environ
     log.configure(log_format(environ))
-    if argv:
-        return usage.show(argv, USAGE)
+    parser = _parser()
+    asked = parser.parse_args(sys.argv[1:] if argv is None else argv).database
     try:
-        return edge.started("the proxy", partial(_start, environ))
+        published(asked)
+    except InvalidRequest as error:
+        parser.error(f"--database: {error}")
+    try:
+        return edge.started("the proxy", partial(_start, asked, environ))
     except Exception as error:
         # A defect of ours: the container's restart is what helps, a traceback helps nobody.
         logger.error("the proxy has failed (%s)", type(error).__name__)
         return os.EX_SOFTWARE
 
 
-def _start(environ: Mapping[str, str]) -> int:
+def _parser() -> Parser:
+    parser = Parser(prog="dbhandler-proxy", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument(
+        "--database", action="append", default=[], metavar="NAME[:PORT]", help="a database that gets a port of its "
+        "own; several times for several. Without PORT it is the first from 3306 on that nobody has (default: "
+        f"{_SETTING}, with commas between them)",
+    )  # fmt: skip
+    return parser
+
+
+def _start(asked: Sequence[str], environ: Mapping[str, str]) -> int:
     environ = prepared(environ)
     if (without := without_secrets(environ)) != environ:
         _start_again(without, secrets_of(environ))
-    return _run(environ)
+    return _run(_plan(asked, environ), environ)
 
 
 def _start_again(environ: Mapping[str, str], secrets: Mapping[str, str]) -> NoReturn:
@@ -116,33 +115,18 @@ def _run_dir(environ: Mapping[str, str]) -> Path:
     return folder
 
 
-def _run(environ: Mapping[str, str]) -> int:
-    cluster, auth = group_name(environ), read_setting(environ, "SERF_RPC_AUTH")
-    if cluster is None:
-        raise ConfigError("DBHANDLER_CLUSTER has to name the cluster to pass connections on to")
-    agents, pools = addresses(None, environ), trusted_pools(environ)
-    if not pools:
-        logger.warning(
-            "no DBHANDLER_POOL: whoever is in the Serf cluster can pass for a node of the cluster %s", cluster
+def _plan(asked: Sequence[str], environ: Mapping[str, str]) -> Plan:
+    cluster = group_name(environ)
+    named = asked or [part for part in (read_setting(environ, _SETTING) or "").split(",") if part.strip()]
+    if not cluster and not named:
+        raise ConfigError(
+            f"DBHANDLER_CLUSTER has to name the cluster to pass connections on to, or {_SETTING} (--database) databases"
         )
-    run_dir = _run_dir(environ)
-    file, socket = run_dir / InRun.HAPROXY_CONF, control_socket(run_dir)
-    file.write_text(configuration(socket, all_write=_all_write(environ)))
-    socket.unlink(missing_ok=True)
-    haproxy = subprocess.Popen(["haproxy", "-db", "-f", str(file)])
-    edge.leave_on(signal.SIGTERM, signal.SIGINT)
-    keeper = Keeper(cluster, lambda: connect_first(agents, auth), HaProxy(socket), pools)
     try:
-        while haproxy.poll() is None and not socket.exists():
-            time.sleep(0.02)
-        while haproxy.poll() is None:
-            keeper.look()
-            time.sleep(INTERVAL)
-    finally:
-        haproxy.terminate()
-        haproxy.wait()
-    logger.error("haproxy ended with status %d for %s", haproxy.returncode, shown(cluster))
-    return os.EX_SOFTWARE
+        databases = published(named, [MYSQL_PORT] if cluster else [])
+    except InvalidRequest as error:
+        raise ConfigError(f"{'--database' if asked else _SETTING}: {error}") from error
+    return Plan(cluster, _all_write(environ), databases)
 
 
 def _all_write(environ: Mapping[str, str]) -> bool:
@@ -150,3 +134,39 @@ def _all_write(environ: Mapping[str, str]) -> bool:
     if writers not in ("one", "all"):
         raise ConfigError(f"DBHANDLER_PROXY_WRITERS has to be one or all, not {writers!r}")
     return writers == "all"
+
+
+def _run(plan: Plan, environ: Mapping[str, str]) -> int:
+    agents, auth, pools = addresses(None, environ), read_setting(environ, "SERF_RPC_AUTH"), trusted_pools(environ)
+    if not pools:
+        logger.warning("no DBHANDLER_POOL: whoever is in the Serf cluster can pass for a server of %s", plan)
+    run_dir = _run_dir(environ)
+    file, socket = run_dir / InRun.HAPROXY_CONF, control_socket(run_dir)
+    file.write_text(configuration(socket, plan.cluster is not None, plan.all_write, plan.databases))
+    socket.unlink(missing_ok=True)
+    connect, proxy = partial(connect_first, agents, auth), HaProxy(socket)
+    keepers = [Port(one.database, connect, proxy, pools).run for one in plan.databases]
+    if plan.cluster:
+        keepers.append(Keeper(plan.cluster, connect, proxy, pools).run)
+    return _keep(subprocess.Popen(["haproxy", "-db", "-f", str(file)]), socket, keepers, plan)
+
+
+def _keep(
+    haproxy: subprocess.Popen[bytes], socket: Path, keepers: Sequence[Callable[[threading.Event], None]], plan: Plan
+) -> int:
+    """Runs the keepers for as long as HAProxy runs, and ends it when this process ends."""
+    edge.leave_on(signal.SIGTERM, signal.SIGINT)
+    threading.excepthook = ThreadFailure(haproxy.terminate)
+    stop = threading.Event()
+    try:
+        while haproxy.poll() is None and not socket.exists():
+            time.sleep(0.02)
+        for run in keepers if haproxy.poll() is None else ():
+            threading.Thread(target=run, args=(stop,), daemon=True).start()
+        haproxy.wait()
+    finally:
+        stop.set()
+        haproxy.terminate()
+        haproxy.wait()
+    logger.error("haproxy ended with status %d for %s", haproxy.returncode, plan)
+    return os.EX_SOFTWARE

@@ -27,8 +27,8 @@ class Answer:
     """One answer; what it does not say is None. host a host name or an IP address, uptime in seconds, last_error_at in
     UTC; pool is the id of the server's pool, authority the fingerprint of who signs its certificate, root that one's
     own certificate, in base64; ttl in how many seconds an account or its database ends; count how many accounts there
-    are from the first one of accounts on; server is the member's name of who has, or gets, a database; all texts are
-    printable."""
+    are from the first one of accounts on; server is the member's name of who has, or gets, a database; moving says that
+    nobody can log in to it for a moment; over_quota is how many of the databases are; all texts are printable."""
 
     status: Status
     reason: str | None = None
@@ -50,6 +50,8 @@ class Answer:
     count: int | None = None
     accounts: tuple[GivenAccount, ...] | None = None
     server: str | None = None
+    over_quota: int | None = None
+    moving: bool | None = None
 
 
 def parse(line: bytes) -> Answer:
@@ -104,6 +106,7 @@ _RULES: Mapping[str, Callable[[object], bool]] = {
     "engine": _is_word,
     "version": _is_word,
     "databases": _is_count,
+    "over_quota": _is_count,
     "spool": _is_count,
     "uptime": _is_count,
     "last_error": _is_text,
@@ -115,6 +118,7 @@ _RULES: Mapping[str, Callable[[object], bool]] = {
     "ttl": _is_count,
     "count": _is_count,
     "server": is_node_name,
+    "moving": lambda value: type(value) is bool,
     "accounts": lambda value: isinstance(value, list) and all(map(_is_given, value)),
 }
 

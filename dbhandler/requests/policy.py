@@ -31,12 +31,12 @@ MAX_USER = {"mariadb": 80, "mysql": 32}
 @dataclass(frozen=True)
 class Policy:
     """The owner's rules. None for a quota means that there is no limit, for max_user_connections that the server's own
-    holds (0: no limit); max_accounts is how many accounts a database may have beside its own, max_copies how many
-    copies there may be of it; admin_user is reserved as
-    well."""
+    holds (0: no limit); quota_bytes is how much of the disk a database may take, max_accounts how many accounts it may
+    have beside its own, max_copies how many copies there may be of it; admin_user is reserved as well."""
 
     name_pattern: re.Pattern[str] = field(default_factory=lambda: re.compile(DEFAULT_PATTERN))
     max_databases: int | None = None
+    quota_bytes: int | None = None
     max_accounts: int = MAX_ACCOUNTS
     max_copies: int = MAX_COPIES
     max_user_connections: int | None = None

@@ -10,6 +10,7 @@ class Query(StrEnum):
 
     CREATE = "create_db"
     FIND = "find_db"
+    WHERE = "where_db"
     LIST = "list_db"
     STATUS = "status_db"
     ROTATE = "rotate_db"

@@ -230,6 +230,7 @@ def _policy(read: Reader) -> Policy:
     return Policy(
         name_pattern=compiled,
         max_databases=read.number("DBHANDLER_MAX_DATABASES", 0, 1_000_000),
+        quota_bytes=read.number("DBHANDLER_QUOTA_BYTES", 0, 2**60),
         max_accounts=read.number_or(MAX_ACCOUNTS, "DBHANDLER_MAX_ACCOUNTS", 0, 1000),
         max_copies=read.number_or(MAX_COPIES, "DBHANDLER_MAX_COPIES", 0, 1000),
         max_user_connections=read.number("DBHANDLER_MAX_USER_CONNECTIONS", 0, 100_000),

@@ -25,6 +25,7 @@ DATABASE = (
     "DBHANDLER_METRICS",
     "DBHANDLER_NAME_PATTERN",
     "DBHANDLER_POOL_SECRET",
+    "DBHANDLER_QUOTA_BYTES",
     "DBHANDLER_REQUIRE_SEALED",
     "DBHANDLER_REQUIRE_TLS",
     "DBHANDLER_RESTORE",
@@ -51,7 +52,7 @@ AGENT = (
 )
 """Read by every container with a Serf agent, so by the database's, too."""
 
-CLIENT = ("DBHANDLER_POOL", "DBHANDLER_PROXY_WRITERS", "SERF_RPC_ADDR")
+CLIENT = ("DBHANDLER_POOL", "DBHANDLER_PROXY_DATABASES", "DBHANDLER_PROXY_WRITERS", "SERF_RPC_ADDR")
 """Read by what asks a Serf agent: the proxy, dbhandler-request, dbhandler-status."""
 
 BACKUP = (

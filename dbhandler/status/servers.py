@@ -25,7 +25,8 @@ class ServerStatus:
     state is `ready`, `starting` or `down` as the server says it; `no agent` when its Serf agent answers and
     dbhandler-agent does not, `no answer` when nobody does; `unproven` when it cannot prove to be of the pool that is
     believed; `failed`, `left` or `leaving` when it is no live member. alive says whether it is one. uptime is in
-    seconds, last_error_at in UTC; unprotected are the nodes of a cluster that has no pool's secret.
+    seconds, last_error_at in UTC; unprotected are the nodes of a cluster that has no pool's secret; over_quota is how
+    many databases are not written to for that.
     """
 
     node: str
@@ -41,6 +42,7 @@ class ServerStatus:
     last_error: str | None = None
     last_error_at: str | None = None
     unprotected: bool = False
+    over_quota: int | None = None
 
     @property
     def ready(self) -> bool:
@@ -117,6 +119,7 @@ def _status(member: Member, answered: Mapping[str, Answer | None], timeout: floa
         last_error_at=answer.last_error_at,
         # One that has not said who it is may prove it a moment later.
         unprotected=bool(member.alive and member.group and member.key and not shows_proof(member)),
+        over_quota=answer.over_quota,
     )
 
 

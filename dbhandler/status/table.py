@@ -59,7 +59,9 @@ def _row(status: ServerStatus) -> tuple[str, ...]:
     error = " ".join(filter(None, (_moment(status.last_error_at), status.last_error)))
     address = f"{status.host}:{status.port}" if status.host and status.port else status.host
     uptime = None if status.uptime is None else duration(status.uptime)
-    cells = (status.node, server, status.state, status.databases, status.spool, uptime, address, error)
+    over = f" ({status.over_quota} over quota)" if status.over_quota else ""
+    databases = None if status.databases is None else f"{status.databases}{over}"
+    cells = (status.node, server, status.state, databases, status.spool, uptime, address, error)
     return tuple(NOTHING if cell in (None, "") else _printable(str(cell)) for cell in cells)
 
 

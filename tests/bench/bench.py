@@ -14,12 +14,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pymysql
 
-from tests.bench import backup, galera, pool
+from tests.bench import backup, galera, moves, pool
 from tests.bench.box import PREFIX, Box, docker
 from tests.bench.copies import copy, copy_mysql
 from tests.bench.figure import Figure, chart, table
@@ -215,7 +215,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 }
 
 
-PARTS = {**backup.PARTS, **pool.PARTS}
+PARTS: Mapping[str, Callable[[], Iterable[Figure]]] = {**backup.PARTS, **pool.PARTS, **moves.PARTS}
 
 
 def measured(name: str) -> Iterable[Figure]:

@@ -27,7 +27,7 @@ from dbhandler.client.state import State, StateFile
 from dbhandler.errors import DbHandlerError, Denied, InvalidRequest, Unavailable
 from dbhandler.group.node import nodes_of
 from dbhandler.provisioning.provision import Provisioner
-from dbhandler.proxy.keeper import ready_nodes
+from dbhandler.proxy.nodes import ready_nodes
 from dbhandler.requests.answer import MAX_BYTES, encode
 from dbhandler.requests.answer_record import parse as parse_answer
 from dbhandler.requests.box import Credentials, Keys, seal

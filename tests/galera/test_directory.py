@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -39,7 +40,7 @@ class Shelf:
 
     def standings(self) -> list[dict[str, Any]]:
         output = self.single.exec("dbhandler-pool", "status", "--json", check=False)
-        return list(json.loads(output.splitlines()[-1])) if output.startswith("[") else []
+        return list(json.loads(output.splitlines()[-1])["servers"]) if output.startswith("{") else []
 
     def holders(self, name: str) -> list[str]:
         """Who has a database: `cluster`, of which all nodes have it, and `single`."""
@@ -106,8 +107,38 @@ def test_one_node_that_is_away_stops_nobody(shelf: Shelf) -> None:
         eventually("a name in the directory", is_made, 30, 0.3)
     _restarted(first)
     shelf.cluster.wait_ready()
-    shelf.cluster.check_equal()
+    eventually("all nodes to be equal", partial(_is_equal, shelf), PATIENCE, 1.0)
+
+
+def _is_equal(shelf: Shelf) -> bool:
+    # The servers tell the directory how they stand, now and then.
+    with suppress(AssertionError):
+        shelf.cluster.check_equal()
+        return True
+    return False
 
 
 def _restarted(node: Node) -> None:
     node.start()
+
+
+def test_a_database_moves_from_the_single_one_to_the_cluster(shelf: Shelf) -> None:
+    asked = ("dbhandler-request", "parcel", "--where", "single", "--state", "/tmp/parcel.json", "--format", "json")
+    made = json.loads(shelf.single.exec(*asked).splitlines()[-1])
+    login = ("mariadb", "--protocol=tcp", "-h", "127.0.0.1", "-uparcel", f"-p{made['password']}", "parcel", "-BNe")
+    for statement in (
+        "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, word TEXT, KEY (word(9)))",
+        "INSERT INTO t (word) SELECT CONCAT('w', seq) FROM seq_1_to_5000",
+        "CREATE VIEW v AS SELECT COUNT(*) AS number FROM t",
+    ):
+        shelf.single.exec(*login, statement)
+    told = shelf.single.exec("dbhandler-pool", "move", "parcel", "--to", NAME, "--keep", "0")
+    assert "switched" in told or "done" in told, told
+    eventually("it to be gone here", lambda: "parcel" not in shelf.single.made("parcel"), PATIENCE)
+    assert shelf.holders("parcel") == ["cluster"]
+    eventually("all nodes to be equal", partial(_is_equal, shelf), PATIENCE, 1.0)
+    # Its account is the same, on each node.
+    for node in shelf.cluster.nodes:
+        assert node.exec(*login, "SELECT number, MAX(id) FROM v, t").split() == ["5000", "5000"]
+    back = shelf.single.exec("dbhandler-pool", "move", "parcel", "--to", shelf.single.node, check=False)
+    assert "is a node of a cluster" in back

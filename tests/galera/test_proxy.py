@@ -64,10 +64,12 @@ class Visitors:
             self.failures.append((came, str(error)))
 
 
-@pytest.fixture
-def proxy(site: Site, cluster: Cluster) -> Proxy:
+@pytest.fixture(params=["the cluster", "one of its databases"])
+def proxy(site: Site, cluster: Cluster, request: pytest.FixtureRequest) -> Proxy:
     cluster.wait_ready()
-    made = Proxy(site, cluster)
+    cluster.nodes[0].sql("CREATE DATABASE IF NOT EXISTS behind_a_port")
+    one = {"DBHANDLER_CLUSTER": "", "DBHANDLER_PROXY_DATABASES": "behind_a_port:3310"}
+    made = Proxy(site, cluster) if request.param == "the cluster" else Proxy(site, cluster, 3310, **one)
     eventually("a node behind the proxy", made.at)
     return made
 

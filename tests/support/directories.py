@@ -6,14 +6,17 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from dbhandler.directory import directory_sql
+from dbhandler.directory import directory_sql, moves_sql
 from dbhandler.directory.directory import Directory
+from dbhandler.directory.move import Move, Step
+from dbhandler.directory.moves import Moves
 from dbhandler.directory.standing import Standing
 from dbhandler.engine.server import ER_DUP_ENTRY
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import ServerError
 from dbhandler.serf.members import Member
 from tests.support.fakes import Clock, RecordingServer, Rows
+from tests.support.move_rows import MoveRows
 
 _T = TypeVar("_T")
 
@@ -40,7 +43,8 @@ class Row:
 
 class Tables(RecordingServer):
     """A server that holds the directory: `claimed` has the row of each name, `told` how each server stands and since
-    when, `found` the doubles. A statement in `replies` is answered as they say."""
+    when, `found` the doubles, `drained` who gets nothing new, `rows` the moves. A statement in `replies` is answered as
+    they say."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__()
@@ -48,6 +52,8 @@ class Tables(RecordingServer):
         self.claimed: dict[str, Row] = {}
         self.told: dict[str, tuple[tuple[object, ...], float]] = {}
         self.found: set[tuple[str, str]] = set()
+        self.drained: set[str] = set()
+        self.rows = MoveRows(self.clock)
 
     def give(self, server: str, *names: str, age: float = 0, taken: bool = True) -> None:
         """Names that are a server's for `age` seconds."""
@@ -66,15 +72,35 @@ class Tables(RecordingServer):
         if statement in self.replies:
             return super().execute(statement)
         self.executed.append(statement)
+        if moves_sql.TABLE in statement.text:
+            return self._moved(statement)
         rows = self._read(statement)
         if rows is None:
             self._change(statement)
         return rows or []
 
+    def move(self, name: str = "shop") -> Move | None:
+        """The move of a name."""
+        return Moves(self).of(name)  # type: ignore[arg-type]
+
+    def _moved(self, statement: Statement) -> Rows:
+        if " JOIN " not in statement.text:
+            return self.rows.execute(statement)
+        to, position, name, attempt, since = map(str, statement.values)
+        assert statement == moves_sql.switch(Move(name, "", "", Step(since), attempt), position)
+        found, row = self.move(name), self.claimed.get(name)
+        if found and row and (found.attempt, found.step, row.server) == (attempt, since, found.source):
+            self.give(found.target, name)
+            self.rows.switched(name, to, position)
+        return []
+
     def _read(self, statement: Statement) -> Rows | None:
         match statement.values:
             case () if statement == directory_sql.standings():
-                return [(*values, int(self.clock.now - at)) for values, at in self.told.values()]
+                return [
+                    (*values, int(self.clock.now - at), int(str(values[0]) in self.drained))
+                    for values, at in self.told.values()
+                ]
             case () if statement == directory_sql.counts():
                 owners = [row.server for row in self.claimed.values()]
                 return [(owner, owners.count(owner)) for owner in dict.fromkeys(owners)]
@@ -116,6 +142,10 @@ class Tables(RecordingServer):
                 self._forget(server, self.of(server), 0)
             case (str(server),) if statement == directory_sql.forget_server(server):
                 self.told.pop(server, None)
+            case (str(server),) if statement == directory_sql.drain(server):
+                self.drained.add(server)
+            case (str(server),) if statement == directory_sql.undrain(server):
+                self.drained.discard(server)
             case (str(server),) if statement == directory_sql.forget_doubles(server):
                 self.found = {double for double in self.found if double[1] != server}
             case (_, str(server), *_) as flat if statement == directory_sql.fill(_texts(flat[::2]), server):

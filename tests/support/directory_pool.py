@@ -49,7 +49,7 @@ class DirectoryPool:
     def standings(self, asked: str = "db2") -> list[dict[str, Any]]:
         """What dbhandler-pool status tells; nothing while it cannot."""
         done = self.servers[asked].run("dbhandler-pool", "status", "--json", SERF_RPC_AUTH=RPC_KEY)
-        return list(json.loads(done.stdout.splitlines()[-1])) if done.returncode == 0 else []
+        return list(json.loads(done.stdout.splitlines()[-1])["servers"]) if done.returncode == 0 else []
 
     def request(self, *arguments: str, check: bool = True) -> Any:
         """What dbhandler-request prints as JSON, run by an application in the agent's container; where it may fail its

@@ -203,14 +203,14 @@ class Cluster:
 
 
 class Proxy(Container):
-    """A proxy for the cluster, with these variables beside the usual."""
+    """A proxy for the cluster, or at another port for one of its databases, with these variables beside the usual."""
 
-    def __init__(self, site: Site, cluster: Cluster, **environ: str) -> None:
+    def __init__(self, site: Site, cluster: Cluster, port: int = 3306, **environ: str) -> None:
         agents = ",".join(f"{node.name}:7373" for node in cluster.nodes)
         settings = {"SERF_RPC_ADDR": agents, "SERF_RPC_AUTH": RPC_KEY, "DBHANDLER_CLUSTER": cluster.name, **environ}
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
-        super().__init__(site.run(PROXY_IMAGE, options=(*options, "-p", "127.0.0.1::3306")))
-        self._port = self.published(3306)
+        super().__init__(site.run(PROXY_IMAGE, options=(*options, "-p", f"127.0.0.1::{port}")))
+        self._port = self.published(port)
 
     def open(self) -> Any:
         return pymysql.connect(

@@ -55,7 +55,7 @@ def test_version(program: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("program", ["dbhandler-agent", "dbhandler-create", "dbhandler-query",
-                                     "dbhandler-proxy", "dbhandler-proxy-health", "dbhandler-serf"])  # fmt: skip
+                                     "dbhandler-proxy-health", "dbhandler-serf"])  # fmt: skip
 def test_what_takes_no_arguments_refuses_them(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(program, "--helb") == os.EX_USAGE
     out, err = capsys.readouterr()

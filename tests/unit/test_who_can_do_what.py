@@ -12,6 +12,7 @@ STRANGER, MEMBER, POOL, RPC_KEY, TENANT = (
     f"hostile/test_{name}.py::test_" for name in ("stranger", "member", "pool", "rpc_key", "tenant")
 )
 OWN = "backup/test_own.py::test_"
+QUOTA = "image/test_quota.py::test_"
 ROLES, COPIES = "image/test_roles.py::test_", "image/test_copies.py::test_"
 NOTHING_FOREIGN = (
     f"{MEMBER}a_bare_request_makes_an_empty_database_and_takes_none",
@@ -147,6 +148,11 @@ SHOWN: dict[str, tuple[str, ...]] = {
         f"{TENANT}one_accounts_connections_leave_room_for_others",
         f"{TENANT}several_accounts_that_take_all_keep_no_request_waiting",
         f"{TENANT}drops_of_a_locked_database_hold_nobody_up",
+    ),
+    "write on when it is over its quota (`DBHANDLER_QUOTA_BYTES`), but for the seconds until that is seen": (
+        f"{QUOTA}over_it_nobody_writes_and_everybody_reads", f"{QUOTA}no_table_is_hidden_among_those_of_all",
+        f"{QUOTA}tables_that_are_filled_and_emptied_in_turn_fill_no_disk",
+        f"{QUOTA}who_gets_an_account_meanwhile_writes_no_more_than_others",
     ),
     # An account that an owner has given.
     "what its role says, until its end": (

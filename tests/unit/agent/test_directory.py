@@ -16,6 +16,7 @@ from dbhandler.directory.places import Places
 from dbhandler.directory.standing import Standing
 from dbhandler.engine import sql
 from dbhandler.errors import Denied, Unavailable
+from dbhandler.provisioning.own_table import exists
 from dbhandler.provisioning.provision import ANYWHERE
 from dbhandler.requests.box import fingerprint
 from dbhandler.requests.vocabulary import ServerState
@@ -123,6 +124,7 @@ class Holder(Tables):
             keeping._BYTES: [(5,)],
             keeping._CONNECTIONS: [("Threads_connected", "1")],
             directory_sql.is_there(): [(1,)],
+            exists("dbhandler_moves"): [],
             sql.account_exists(USER): [(1,)],
             directory_sql.rights(USER): [(4, 0)],
         }
@@ -144,7 +146,7 @@ def holder(monkeypatch: pytest.MonkeyPatch) -> Holder:
 def test_where_it_is_here_it_is_made_and_told_over_this_servers_connections(holder: Holder) -> None:
     loops_own = Tables()
     made = placing(own(), loops_own)  # type: ignore[arg-type]
-    assert list(made.threads) == ["directory"]
+    assert list(made.threads) == ["directory", "moves here", "moves away"]
     made.threads["directory"](Once())
     assert holder.executed.index(directory_sql.is_there()) < holder.executed.index(directory_sql.fill(["shop"], KEY))
     assert holder.of(KEY) == ["shop"] and loops_own.executed == []
@@ -158,7 +160,7 @@ def test_where_it_is_here_it_is_made_and_told_over_this_servers_connections(hold
 def test_where_it_is_elsewhere_nothing_of_it_is_made(holder: Holder, caplog: pytest.LogCaptureFixture) -> None:
     made = placing(own(name="db2"), RecordingServer())  # type: ignore[arg-type]
     made.threads["directory"](Once())
-    assert holder.executed == [sql.databases(), keeping._BYTES, keeping._CONNECTIONS]
+    assert holder.executed == [sql.databases(), exists("dbhandler_moves"), keeping._BYTES, keeping._CONNECTIONS]
     # The only member is this one, which proves nothing.
     assert "the directory of the pool, on 'db1', is away: no server of that name is ready" in caplog.text
     with pytest.raises(Unavailable, match="the directory of the pool, on 'db1', is away"):

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dbhandler import __version__
 from dbhandler.agent.metrics import Metrics
 from dbhandler.agent.observe import Sources
+from dbhandler.provisioning.quota import Reading
 from dbhandler.requests.vocabulary import Query
 
 TAGS = {"mysql": "ready", "engine": "mariadb", "version": "11.8.6"}
@@ -106,6 +107,17 @@ def test_an_agent_without_metrics_does_not_load_the_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "False False\n"
+
+
+def test_the_quota_is_told_once_there_is_something_to_tell(world: World) -> None:
+    names = ("dbhandler_quota_bytes", "dbhandler_databases_over_quota", "dbhandler_largest_database_bytes")
+    measured: list[Reading | None] = [None]
+    metrics = Metrics(replace(world.sources(), quota=lambda: measured[-1]))
+    assert [value(metrics, name) for name in names] == [None] * 3
+    measured.append(Reading(1000, frozenset({"a", "b"}), 1200))
+    assert [value(metrics, name) for name in names] == [1000, 2, 1200]
+    # Whoever scrapes is told no name.
+    assert '"a"' not in generate_latest(metrics.registry).decode()
 
 
 def test_limit_and_directory_are_told_where_there_are_any(world: World) -> None:

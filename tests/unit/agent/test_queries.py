@@ -19,6 +19,7 @@ from dbhandler.agent.worker import Worker
 from dbhandler.engine import sql
 from dbhandler.errors import Busy, DbHandlerError, ServerError, Unavailable
 from dbhandler.provisioning.provision import Outcome
+from dbhandler.provisioning.quota import Reading
 from dbhandler.requests.answer import MAX_BYTES
 from dbhandler.requests.payload import Request
 from dbhandler.requests.vocabulary import Status
@@ -321,11 +322,18 @@ def test_the_answer_to_status_db_tells_the_last_error_and_always_fits(observed: 
     long_place = {"host": "h" * 253, "port": 65535}
     queries = Queries(
         observed.worker, observed.server, watch, None, observed.queries._spool, lambda: long_place,  # type: ignore[arg-type]
-        LastError(lambda: 0),
+        LastError(lambda: 0), quota=lambda: Reading(1, frozenset(map(str, range(10_000)))),
     )  # fmt: skip
     answer = json.loads(queries.answer("status_db", b""))
     assert (answer["status"], answer["ready"], answer["last_error_at"]) == ("ok", False, "1970-01-01T00:00:00Z")
     assert answer["last_error"].startswith('\N{SNOWMAN} "\N{SNOWMAN}')
+
+
+def test_how_many_databases_are_over_their_quota_is_told_where_any_is(observed: Observed) -> None:
+    observed.server.replies[sql.uptime()] = [("Uptime", "5")]
+    for over, told in ((frozenset[str](), None), (frozenset({"a", "b"}), 2)):
+        observed.queries._quota = lambda over=over: Reading(1000, over)  # type: ignore[misc]
+        assert json.loads(observed.queries.answer("status_db", b"")).get("over_quota") == told
 
 
 # --- proofs ---
@@ -405,6 +413,42 @@ def test_while_the_directory_is_away_nobody_says_that_a_database_is_absent(
     places.error = Unavailable("the directory is away")
     answer = json.loads(observed.queries.answer("find_db", b"elsewhere"))
     assert answer == {"status": "unavailable", "reason": "the directory is away"}
+
+
+def test_where_a_database_is_the_directory_says_whatever_is_here(observed: Observed, places: FakePlaces) -> None:
+    """What is here may be on its way here, or kept for a while after it has gone."""
+    places.holders["there"] = "db2"
+
+    def ask(payload: bytes) -> dict[str, object]:
+        return dict(json.loads(observed.queries.answer("where_db", payload)))
+
+    assert ask(b"there") == {"status": "placed", "database": "there", "server": "db2"}
+    assert ask(b"elsewhere") == {"status": "placed", "database": "elsewhere", "server": "db2"}
+    del places.holders["there"]
+    assert ask(b"there") == {"status": "exists", "database": "there"}
+    assert ask(b'{"database": "nowhere"}') == {"status": "absent", "database": "nowhere"}
+    assert ask(b"two names")["status"] == "invalid"
+    places.error = Unavailable("the directory is away")
+    assert ask(b"there") == {"status": "unavailable", "reason": "the directory is away"}
+
+
+def test_a_database_in_which_nobody_is_let_in_says_so_until_that_is_over(
+    observed: Observed, places: FakePlaces
+) -> None:
+    asked: list[str] = []
+    moves = iter([True, False])
+
+    def moving(name: str) -> bool:
+        asked.append(name)
+        assert len(places.asked) < len(asked)
+        return next(moves)
+
+    observed.queries._moving = moving
+    answer = json.loads(observed.queries.answer("where_db", b"there"))
+    # Before the directory: what is switched between the two is not taken for what is over.
+    assert answer == {"status": "exists", "database": "there", "moving": True}
+    assert json.loads(observed.queries.answer("where_db", b"there")) == {"status": "exists", "database": "there"}
+    assert asked == ["there", "there"]
 
 
 def test_a_request_for_a_database_of_another_server_is_answered_with_that_ones_name(

@@ -43,10 +43,17 @@ def test_a_machine_gets_whole_times_bytes_and_seconds() -> None:
     assert own == {
         "database": "shop", "account": "clerk", "role": "main", "since": "2026-01-02T03:04:05Z", "age": 90061,
         "ends": "2026-01-02T03:04:05.250Z", "former_password_ends": "2026-01-02T03:04:06.000Z", "size": 5_000_000,
-        "connections": 3, "logins": 12, "last_write": "2026-01-02T03:04:05Z",
+        "over_quota": False, "connections": 3, "logins": 12, "last_write": "2026-01-02T03:04:05Z",
     }  # fmt: skip
     assert nobodys.keys() == own.keys()
-    assert {key: value for key, value in nobodys.items() if value is not None} == {"database": "wiki", "size": 0}
+    known = {key: value for key, value in nobodys.items() if value is not None}
+    assert known == {"database": "wiki", "size": 0, "over_quota": False}
+
+
+def test_one_over_its_quota_is_shown() -> None:
+    rows = [Row("wiki", size=5_000_000, over_quota=True)]
+    assert "  4.8 MiB (over quota)  " in table(rows).splitlines()[1]
+    assert json.loads(as_json(rows))[0]["over_quota"] is True
 
 
 def test_nothing_is_a_list_too() -> None:

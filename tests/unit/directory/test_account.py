@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbhandler.directory import directory_sql
+from dbhandler.directory import directory_sql, moves_sql
 from dbhandler.directory.account import DirectoryAccount
 from dbhandler.engine import sql
 from dbhandler.engine.sql import Statement
@@ -44,7 +44,7 @@ def ensured(server: Holding, *secrets: bytes) -> list[Statement]:
 
 def test_it_is_made_with_tls_after_the_directory_itself() -> None:
     server = Holding(None, is_made=False, held=0)
-    assert ensured(server) == [*directory_sql.MAKINGS, MADE, directory_sql.give_account()]
+    assert ensured(server) == [*directory_sql.MAKINGS, moves_sql.MAKING, MADE, directory_sql.give_account()]
     assert MADE.text.endswith(" REQUIRE SSL") and MADE.secret
     assert account_password(NEW) not in map(str, MADE.values)
 

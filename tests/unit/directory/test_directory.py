@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbhandler.directory import directory_sql
+from dbhandler.directory import directory_sql, moves_sql
 from dbhandler.directory.directory import TOGETHER, Directory, Holder, make
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import ServerError, Unavailable
@@ -171,7 +171,7 @@ def test_a_server_stands_as_it_has_said(directory: Directory, tables: Tables, cl
 
 def test_what_a_server_sends_is_read_whatever_its_types(directory: Directory, tables: Tables) -> None:
     # Of a clock that was put back it is told as of now.
-    tables.replies[directory_sql.standings()] = [("a", "n", "mysql", "8.4", "", 1, "2", 3, 4, "", -5)]
+    tables.replies[directory_sql.standings()] = [("a", "n", "mysql", "8.4", "", 1, "2", 3, 4, "", -5, 0)]
     expected = standing("a", node="n", engine="mysql", version="8.4", names=1, most=2, bytes=3, connections=4)
     assert directory.standings() == [expected]
 
@@ -197,7 +197,7 @@ def test_nothing_is_left_of_who_is_forgotten(directory: Directory, tables: Table
 def test_it_is_made_where_it_is_not_there() -> None:
     server = RecordingServer()
     make(server)  # type: ignore[arg-type]
-    assert server.executed == [directory_sql.is_there(), *directory_sql.MAKINGS]
+    assert server.executed == [directory_sql.is_there(), *directory_sql.MAKINGS, moves_sql.MAKING]
     made = RecordingServer({directory_sql.is_there(): [(1,)]})
     make(made)  # type: ignore[arg-type]
     assert made.executed == [directory_sql.is_there()]
@@ -205,5 +205,6 @@ def test_it_is_made_where_it_is_not_there() -> None:
 
 def test_the_table_by_which_it_is_known_is_made_last() -> None:
     # Killed between two of them, the next start makes the rest.
-    assert "CREATE TABLE IF NOT EXISTS dbhandler_directory.doubles " in directory_sql.MAKINGS[-1].text
-    assert all(" IF NOT EXISTS " in statement.text for statement in directory_sql.MAKINGS)
+    assert "CREATE TABLE IF NOT EXISTS dbhandler_directory.moves " in moves_sql.MAKING.text
+    assert "TABLE_NAME = 'moves'" in directory_sql.is_there().text
+    assert all(" IF NOT EXISTS " in statement.text for statement in (*directory_sql.MAKINGS, moves_sql.MAKING))

@@ -130,7 +130,7 @@ def test_status_prints_one_line_for_machines(pool: PlayedPool, capsys: Output) -
     assert main(["status", "--json"], ENVIRON) == os.EX_OK
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    assert [(one["server"], one["databases"]) for one in json.loads(out)] == [("node-a", 2), ("node-b", 1)]
+    assert [(one["server"], one["databases"]) for one in json.loads(out)["servers"]] == [("node-a", 2), ("node-b", 1)]
 
 
 def test_check_tells_what_differs_by_its_exit_status_too(pool: PlayedPool, capsys: Output) -> None:

@@ -11,7 +11,7 @@ import pytest
 from dbhandler.engine import sql
 from dbhandler.errors import Busy, ServerError
 from dbhandler.provisioning import copies as module
-from dbhandler.provisioning import drop_sql
+from dbhandler.provisioning import drop_sql, dump_lines
 from dbhandler.provisioning.copies import WAITING, Copies
 from dbhandler.requests.box import Credentials
 from tests.support.fakes import Clock, RecordingServer
@@ -113,7 +113,7 @@ def test_what_cannot_be_loaded_is_told(world: World) -> None:
 
 
 def test_a_dump_that_stands_still_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STALLED", -1.0)
+    monkeypatch.setattr(dump_lines, "STALLED", -1.0)
     world.command = lambda _: ("sleep", "600")
     with pytest.raises(Busy):
         ask(world)

@@ -36,6 +36,11 @@ def test_each_account_has_a_row_the_own_one_first_and_the_administrator_none() -
     assert (zoe.user, zoe.role, zoe.ends) == ("zoe", "owner", None)
 
 
+def test_over_its_quota_is_a_database_in_each_of_its_rows() -> None:
+    assert [row.over_quota for row in rows(replace(SHOP, over_quota=frozenset({"shop"})))] == [True] * 3
+    assert not any(row.over_quota for row in rows(SHOP))
+
+
 def test_what_nobody_counts_is_not_none() -> None:
     assert [row.logins for row in rows(replace(SHOP, logins=None))] == [None] * 3
 

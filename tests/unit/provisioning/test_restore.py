@@ -50,6 +50,12 @@ def test_what_the_client_complains_of_is_told(tmp_path: Path) -> None:
         _feed(("sh", "-c", "printf 'ERROR 1 at\\nline 2\\033' >&2; exit 1"), dump(tmp_path, b"x" * 10**6), HEADER, "a")
 
 
+def test_a_client_that_quotes_a_large_statement_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    quoting = "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo ERROR 1142 >&2; exit 1"
+    with pytest.raises(ServerError, match=r"ERROR 1142'$"):
+        _feed(("timeout", "20", "sh", "-c", quoting), dump(tmp_path, b"x\n" * 10**6), HEADER, "clerk")
+
+
 def test_a_damaged_dump_is_told(tmp_path: Path) -> None:
     file = dump(tmp_path, bytes(range(256)) * 1000)
     file.write_bytes(file.read_bytes()[:-20])

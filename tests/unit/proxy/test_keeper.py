@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from dbhandler.errors import Unavailable
-from dbhandler.proxy import health as proxy_health
 from dbhandler.proxy import keeper as proxy
-from dbhandler.proxy.haproxy import Change, HaProxy, Slots, configuration, control_socket
-from dbhandler.proxy.keeper import Keeper, main, ready_nodes
+from dbhandler.proxy.cluster import Keeper
+from dbhandler.proxy.haproxy import Change, HaProxy, Slots
+from dbhandler.proxy.keeper import main
+from dbhandler.proxy.nodes import ready_nodes
 from dbhandler.serf.members import Member
-from tests.support.fakes import SocketServer
+from dbhandler.serf.rpc import Serf
+from tests.support.haproxy import Recording, Runtime
 from tests.support.pools import CHANGING, OURS, THEIRS, proven
 
 A, B, C = ("10.0.0.1", 3306), ("10.0.0.2", 3306), ("10.0.0.3", 3307)
@@ -69,21 +72,6 @@ def test_what_was_not_carried_out_is_tried_again() -> None:
     assert [*slots.changes({"a": A})] == [Change(1, "a", *A)]
 
 
-class Runtime(SocketServer):
-    """HAProxy's socket for one test."""
-
-    def __init__(self, path: Path, answer: bytes) -> None:
-        self.told: list[str] = []
-        self._answer, listener = answer, socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
-        listener.listen()
-        super().__init__(listener)
-
-    def _talk(self, connection: socket.socket) -> None:
-        self.told.append(connection.recv(4096).decode().strip())
-        connection.sendall(self._answer)
-
-
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[Runtime]:
     made = Runtime(tmp_path / "sock", b"\n")
@@ -95,44 +83,19 @@ def test_what_haproxy_is_told(tmp_path: Path, runtime: Runtime) -> None:
     proxy = HaProxy(tmp_path / "sock")
     proxy.carry_out(Change(2, "a", *A))
     proxy.carry_out(Change(2, None, was="a"))
+    proxy.carry_out(Change(1, "b", *B, kind="alone"), "database.shop")
+    proxy.hold("database.shop")
+    proxy.let_go("database.shop")
     assert runtime.told == [
         "set server nodes/node2 addr 10.0.0.1 port 3306",
         "set server nodes/node2 state ready",
         "set server nodes/node2 state maint",
         "shutdown sessions server nodes/node2",
+        "set server database.shop/alone1 addr 10.0.0.2 port 3306",
+        "set server database.shop/alone1 state ready",
+        "set maxconn frontend database.shop 0",
+        "set maxconn frontend database.shop 1000000",
     ]
-
-
-STATISTICS = b"""# pxname,svname,qcur,status,addr,
-mysql,FRONTEND,,OPEN,,
-nodes,node1,0,UP,10.0.0.1:3306,
-nodes,node2,0,DOWN 1/2,10.0.0.2:3306,
-nodes,node3,0,UP 1/2,10.0.0.3:3306,
-nodes,node4,0,MAINT,127.0.0.1:3306,
-nodes,BACKEND,0,UP,,
-
-"""
-
-
-@pytest.mark.parametrize(
-    ("answer", "status", "told"),
-    [
-        (STATISTICS, 0, "passes connections on to 10.0.0.1:3306, 10.0.0.3:3306"),
-        (STATISTICS.replace(b"UP", b"MAINT"), 1, "no node of the cluster serves"),
-    ],
-)
-def test_its_health(answer: bytes, status: int, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = Runtime(control_socket(tmp_path), answer)
-    assert proxy_health.main([], {"DBHANDLER_RUN_DIR": str(tmp_path)}) == status
-    assert capsys.readouterr().out == told + "\n"
-    made.close()
-
-
-def test_its_health_without_a_haproxy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert proxy_health.main([], {"DBHANDLER_RUN_DIR": str(tmp_path)}) == 1
-    assert "haproxy does not answer" in capsys.readouterr().out
-    assert proxy_health.main(["--help"], {}) == 0
-    assert proxy_health.main(["--now"], {}) == os.EX_USAGE
 
 
 def test_a_refusal_is_an_error(tmp_path: Path) -> None:
@@ -157,15 +120,13 @@ def test_serf_away_leaves_the_servers_as_they_are(caplog: pytest.LogCaptureFixtu
     assert caplog.messages == ["the servers stay as they are: no Serf agent answers"]
 
 
-def test_the_configuration() -> None:
-    assert "balance first\n" in configuration(Path("/x"), all_write=False)
-    assert "balance leastconn\n" in configuration(Path("/x"), all_write=True)
-
-
 @pytest.mark.parametrize(
     ("environ", "reason"),
     [
-        ({}, "DBHANDLER_CLUSTER has to name the cluster"),
+        ({}, "DBHANDLER_CLUSTER has to name the cluster to pass connections on to, or DBHANDLER_PROXY_DATABASES"),
+        ({"DBHANDLER_PROXY_DATABASES": " , "}, "DBHANDLER_CLUSTER has to name the cluster"),
+        ({"DBHANDLER_PROXY_DATABASES": "shop,blog:0"}, "DBHANDLER_PROXY_DATABASES: a port is a number from 1 to 65535"),
+        ({"DBHANDLER_PROXY_DATABASES": "shop:3306", "DBHANDLER_CLUSTER": "shop"}, "'3306' stands twice"),
         ({"DBHANDLER_CLUSTER": "a b"}, "DBHANDLER_CLUSTER has to be"),
         ({"DBHANDLER_CLUSTER": "shop", "DBHANDLER_PROXY_WRITERS": "two"}, "has to be one or all"),
     ],
@@ -175,6 +136,19 @@ def test_wrong_settings(
 ) -> None:
     assert main([], {**environ, "DBHANDLER_RUN_DIR": str(tmp_path)}) == os.EX_CONFIG
     assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["x"], "unrecognized arguments: x"),
+        (["--database", "shop", "--database", "shop:1"], "--database: 'shop' stands twice"),
+    ],
+)
+def test_a_wrong_usage(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments, {})
+    assert ended.value.code == os.EX_USAGE and f"dbhandler-proxy: {reason}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("writers", "balance"), [(None, "first"), ("one", "first"), ("all", "leastconn")])
@@ -196,9 +170,56 @@ def test_its_setting_says_who_gets_connections(
 
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"], {}) == 0
-    assert main(["x"], {}) == os.EX_USAGE
-    assert "DBHANDLER_PROXY_WRITERS" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"], {})
+    out = capsys.readouterr().out
+    assert not ended.value.code and "DBHANDLER_PROXY_WRITERS" in out and "--database NAME[:PORT]" in out
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Starts the proxy with a HAProxy that ends; returns the configuration that it got."""
+    (tmp_path / "haproxy").write_text("#!/bin/sh\n")
+    (tmp_path / "haproxy").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("signal.signal", lambda _number, _handler: None)
+
+    def start(*arguments: str, **environ: str) -> str:
+        given = {"DBHANDLER_RUN_DIR": str(tmp_path), "SERF_RPC_ADDR": "127.0.0.1:1", **environ}
+        assert main(arguments, given) == os.EX_SOFTWARE
+        return (tmp_path / "haproxy.cfg").read_text()
+
+    return start
+
+
+def ports(configured: str) -> list[tuple[str, str]]:
+    return re.findall("^(?:frontend|listen) (.*)\n  bind :(.*)", configured, re.MULTILINE)
+
+
+def test_each_database_has_a_port(started: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+    both = [("database.shop", "3306"), ("database.blog", "3308")]
+    assert ports(started("--database", "shop", "--database", "blog:3308")) == both
+    assert ports(started(DBHANDLER_PROXY_DATABASES="shop, blog:3308")) == both
+    told = capsys.readouterr().err
+    assert "can pass for a server of 'shop' at port 3306, 'blog' at port 3308" in told
+    assert "haproxy ended with status 0 for 'shop' at port 3306" in told
+    # What is asked for on the command line is all.
+    assert ports(started("--database", "wiki", DBHANDLER_PROXY_DATABASES="shop")) == [("database.wiki", "3306")]
+    # Beside a cluster, which has 3306.
+    assert ports(started("--database", "shop", DBHANDLER_CLUSTER="c")) == [("mysql", "3306"), ("database.shop", "3307")]
+
+
+def test_a_keeper_that_fails_ends_haproxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would miss what it did."""
+    (tmp_path / "haproxy").write_text("#!/bin/sh\ntouch $DBHANDLER_TEST_SOCKET; exec sleep 60\n")
+    (tmp_path / "haproxy").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("DBHANDLER_TEST_SOCKET", str(tmp_path / "haproxy.sock"))
+    monkeypatch.setattr("signal.signal", lambda _number, _handler: None)
+    monkeypatch.setattr(Keeper, "look", lambda _self: vars()["x"])
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    environ = {"DBHANDLER_RUN_DIR": str(tmp_path), "DBHANDLER_CLUSTER": "shop", "SERF_RPC_ADDR": "127.0.0.1:1"}
+    assert main([], environ) == os.EX_SOFTWARE
 
 
 def test_no_secret_stays_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,10 +243,10 @@ def test_no_secret_stays_in_the_environment(tmp_path: Path, monkeypatch: pytest.
 def test_a_defect_is_one_line_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(_environ: object) -> int:
+    def fails(*_: object) -> int:
         raise KeyError("secret")
 
-    monkeypatch.setattr(proxy, "_run", fails)
+    monkeypatch.setattr(proxy, "_plan", fails)
     assert main([], {}) == os.EX_SOFTWARE
     assert capsys.readouterr().err.endswith("[ERROR] [dbhandler]: the proxy has failed (KeyError)\n")
 
@@ -240,33 +261,23 @@ class PlayedSerf:
         return self.known
 
 
-class RecordingProxy:
-    """A HAProxy that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[Change] = []
-
-    def carry_out(self, change: Change) -> None:
-        self.told.append(change)
-
-
 def test_a_node_that_proves_nothing_gets_no_slot() -> None:
     good, moving = proven(member("a")), proven(member("b", host="10.0.0.2"), CHANGING)
     rogues = [member("e"), proven(member("f"), THEIRS)]
-    serf, haproxy = PlayedSerf(*rogues, good, moving), RecordingProxy()
+    serf, haproxy = PlayedSerf(*rogues, good, moving), Recording()
     keeper = Keeper("shop", lambda: serf, haproxy, [OURS.id])  # type: ignore[arg-type, return-value]
     keeper.look()
-    assert haproxy.told == [Change(1, "a", *A), Change(2, "b", *B)]
+    assert haproxy.changes == [Change(1, "a", *A), Change(2, "b", *B)]
     # One that was good and says now what it cannot prove loses its own.
     serf.known = [member("a"), moving]
     keeper.look()
-    assert haproxy.told[2:] == [Change(1, None, was="a")]
+    assert haproxy.changes[2:] == [Change(1, None, was="a")]
 
 
 def test_without_a_pool_every_node_gets_a_slot() -> None:
-    serf, haproxy = PlayedSerf(member("e"), proven(member("f", host="10.0.0.2"), THEIRS)), RecordingProxy()
+    serf, haproxy = PlayedSerf(member("e"), proven(member("f", host="10.0.0.2"), THEIRS)), Recording()
     Keeper("shop", lambda: serf, haproxy).look()  # type: ignore[arg-type, return-value]
-    assert haproxy.told == [Change(1, "e", *A), Change(2, "f", *B)]
+    assert haproxy.changes == [Change(1, "e", *A), Change(2, "f", *B)]
 
 
 @pytest.mark.parametrize(
@@ -280,21 +291,20 @@ def test_its_pool_is_the_setting_s_and_none_is_warned_of(
     environ: dict[str, str],
     pools: tuple[str, ...],
     warned: bool,
-    tmp_path: Path,
+    started: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given: list[object] = []
-    (tmp_path / "haproxy").write_text("#!/bin/sh\n")
-    (tmp_path / "haproxy").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("signal.signal", lambda _number, _handler: None)
-    monkeypatch.setattr(proxy, "Keeper", lambda _cluster, _connect, _proxy, pools: given.append(pools))
-    main(
-        [], {"DBHANDLER_RUN_DIR": str(tmp_path), "DBHANDLER_CLUSTER": "shop", "SERF_RPC_ADDR": "127.0.0.1:1"} | environ
-    )
+
+    def made(cluster: str, connect: Callable[[], Serf], haproxy: HaProxy, pools: Sequence[str]) -> Keeper:
+        given.append(pools)
+        return Keeper(cluster, connect, haproxy, pools)
+
+    monkeypatch.setattr(proxy, "Keeper", made)
+    started(DBHANDLER_CLUSTER="shop", **environ)
     assert given == [pools]
-    assert ("can pass for a node of the cluster shop" in capsys.readouterr().err) is warned
+    assert ("can pass for a server of the cluster shop" in capsys.readouterr().err) is warned
 
 
 def test_a_wrong_pool_stops_its_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

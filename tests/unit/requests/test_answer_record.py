@@ -37,6 +37,7 @@ def test_an_answer_is_read() -> None:
         b'{"status": "created", "port": ' + b"9" * 800 + b"}", line(reason=7), line(reason=[]), line(mysql=["ready"]),
         line(version="1" * 65), line(databases=-1), line(uptime="1"), line(spool=True), line(last_error={}),
         line(ttl=-1), line(ttl="60"), line(ttl=True), line(ttl=2**63), line(count=1.0), line(count=[]),
+        line(moving=1), line(moving="true"), line(moving={}), line(server="a\nb"),
         *(line(accounts=accounts) for accounts in WRONG_ACCOUNTS),
     ],
 )  # fmt: skip
@@ -57,6 +58,7 @@ def test_what_is_shown_cannot_move_the_cursor_nor_forge_a_line() -> None:
     [
         {"version": "1" * 64}, {"port": 1}, {"port": 65535}, {"databases": 0}, {"uptime": 2**63 - 1},
         {"reason": "x" * 700}, {"engine": "ü" * 64}, {"ttl": 0}, {"ttl": 2**63 - 1}, {"count": 0},
+        {"moving": True}, {"moving": False}, {"server": "x" * 128},
     ],
 )  # fmt: skip
 def test_what_is_just_allowed_is_read_as_it_is(fields: dict[str, object]) -> None:

@@ -91,6 +91,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("DBHANDLER_MAX_DATABASES", "-1"),
         ("DBHANDLER_MAX_DATABASES", "1.5"),
         ("DBHANDLER_MAX_DATABASES", "\N{SUPERSCRIPT TWO}"),
+        ("DBHANDLER_QUOTA_BYTES", "-1"),
+        ("DBHANDLER_QUOTA_BYTES", "5G"),
         ("DBHANDLER_MAX_USER_CONNECTIONS", "-1"),
         ("DBHANDLER_REQUIRE_SEALED", "yes"),
         ("DBHANDLER_ALLOW_DROP", "2"),
@@ -174,13 +176,14 @@ def test_the_owners_rules_are_read() -> None:
         DBHANDLER_NAME_PATTERN="app_.*",
         DBHANDLER_MAX_DATABASES="10",
         DBHANDLER_MAX_USER_CONNECTIONS="20",
+        DBHANDLER_QUOTA_BYTES="0",
         DBHANDLER_REQUIRE_SEALED="1",
         DBHANDLER_ALLOW_DROP="0",
         DBHANDLER_ALLOW_RESTORE="1",
         MYSQL_ADMIN_USER="boss",
     ).policy
     assert policy.name_pattern.pattern == "app_.*"
-    assert (policy.max_databases, policy.max_user_connections) == (10, 20)
+    assert (policy.max_databases, policy.max_user_connections, policy.quota_bytes) == (10, 20, 0)
     assert (policy.require_sealed, policy.allow_drop, policy.allow_restore) == (True, False, True)
     assert policy.admin_user == "boss"
 

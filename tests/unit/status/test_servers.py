@@ -96,6 +96,12 @@ def test_who_does_not_answer_stands_there_with_what_its_tags_say() -> None:
     assert status.last_error == "it has not answered within 20 s"
 
 
+@pytest.mark.parametrize(("told", "number"), [(3, 3), (0, 0), (None, None)])
+def test_how_many_databases_are_over_their_quota_is_shown(told: int | None, number: int | None) -> None:
+    with cluster([record("a")], [("a", {**ANSWER, "over_quota": told})]) as (serf, _):
+        assert cluster_status(serf, PATIENCE)[0].over_quota == number
+
+
 def test_the_deadline_ends_the_wait() -> None:
     with cluster([record("mute")], []) as (serf, _):
         [status] = cluster_status(serf, 0.05)

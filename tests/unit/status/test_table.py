@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dbhandler.requests.backup_state import BackupState, Trouble
@@ -21,6 +23,10 @@ def test_columns_stand_under_their_headings() -> None:
         "db-1           mariadb 11.8.6  ready          12      0  1 d 2 h  10.0.0.9:3306  2026-01-01 00:00:00Z ouch\n"
         "a-longer-name  -               failed          -      -        -  -              -\n"
     )
+
+
+def test_databases_over_their_quota_stand_beside_their_number() -> None:
+    assert "  12 (3 over quota)  " in table([replace(FULL, over_quota=3)])
 
 
 def test_a_line_that_is_cut_says_so() -> None:
