@@ -19,13 +19,12 @@ from dbhandler.distant.position import Position
 from dbhandler.distant.replication import PATIENCE, present_position
 from dbhandler.engine import sql
 from dbhandler.engine.server import Server
-from dbhandler.engine.sql import Statement
 from dbhandler.errors import DbHandlerError, Denied, Unavailable
 from dbhandler.log import shown
 from dbhandler.moving.belongings import Belongings, Receiving, belongings
 from dbhandler.moving.fetching import command, fetch
 from dbhandler.moving.following import Following
-from dbhandler.moving.holding import asker_of, check_same, other_engines
+from dbhandler.moving.holding import asker_of, check_same, other_engines, position_of
 from dbhandler.moving.scheduled import events_of
 from dbhandler.provisioning import definers, drop_sql, overview_sql, privilege_sql
 from dbhandler.provisioning.move_table import COMING, STOPPED, Marker, MoveTable
@@ -192,7 +191,7 @@ class Coming:
             self._here.server.execute(sql.drop_user(NOBODYS))
         scheduled = events_of(source, self._database, last.users)
         self._note({"users": last.users, "events": [event.as_json() for event in scheduled]})
-        position = self._own_position()
+        position = position_of(self._here.server)
         if not self._here.link.ask(lambda directory: directory.moves.switch(self._move, position)):
             raise GivenUp(_ENDED)
 
@@ -223,11 +222,6 @@ class Coming:
                 return row
             time.sleep(LOOK)
         raise Unavailable(f"{shown(self._original.name)} does not stop its writers")
-
-    def _own_position(self) -> str:
-        variable = {"mariadb": "@@gtid_binlog_pos", "mysql": "@@gtid_executed"}[self._here.engine]
-        [(position,)] = self._here.server.execute(Statement(f"SELECT {variable}"))
-        return str(position or "").replace("\n", "")
 
     def _step(self, step: Step) -> None:
         if not self._here.link.ask(lambda directory: directory.moves.step(self._move, step)):

@@ -13,13 +13,12 @@ from functools import partial
 from dbhandler.directory.link import DirectoryLink
 from dbhandler.directory.move import OPEN, Move, Step
 from dbhandler.directory.standing import by_identity
-from dbhandler.distant.position import Position
 from dbhandler.engine.server import Server
-from dbhandler.engine.sql import Statement
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.log import shown
 from dbhandler.moving.belongings import Receiving, belongings
 from dbhandler.moving.each import each
+from dbhandler.moving.holding import position_of
 from dbhandler.provisioning.account_table import AccountTable
 from dbhandler.provisioning.eviction import Eviction
 from dbhandler.provisioning.move_table import COMING, GONE, STOPPED, Marker, MoveTable
@@ -130,7 +129,7 @@ class Giving:
             self._eviction.end_sessions(user)
         if belongings(self._server, move.name).users != goods.users:
             raise Unavailable(f"{shown(move.name)} was given an account just now: it is looked at again")
-        position = self._position()
+        position = position_of(self._server)
         if self._link.ask(lambda directory: directory.moves.stopped(move, position)):
             logger.info("nobody writes to %s: it moves to %s", shown(move.name), shown(self._name_of(move)))
 
@@ -140,11 +139,6 @@ class Giving:
         if marker is not None and marker.side == COMING:
             raise Unavailable(f"{shown(name)} has come here just now, and is to be opened first")
         return marker.kept["taken"] if marker is not None and marker.side == STOPPED else {}
-
-    def _position(self) -> str:
-        variable = {"mariadb": "@@gtid_binlog_pos", "mysql": "@@gtid_executed"}[self._server.engine]
-        [(position,)] = self._server.execute(Statement(f"SELECT {variable}"))
-        return str(Position.parse(str(position or ""), self._server.engine))
 
     def _let_in(self, marker: Marker) -> None:
         """Undoes a stop."""

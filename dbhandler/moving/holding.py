@@ -5,6 +5,7 @@ from __future__ import annotations
 from dbhandler.distant import compare
 from dbhandler.distant.compare import Ask, Rows, State, Unreadable
 from dbhandler.distant.left_out import OF_ONE_OBJECT
+from dbhandler.distant.position import Position
 from dbhandler.engine.server import Server
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import ServerError, Unavailable
@@ -22,6 +23,13 @@ def asker_of(server: Server) -> Ask:
             raise
 
     return ask
+
+
+def position_of(server: Server) -> str:
+    """Where this server's binary log stands, as text. Raises Unavailable or ServerError."""
+    variable = {"mariadb": "@@gtid_binlog_pos", "mysql": "@@gtid_executed"}[server.engine]
+    [(position,)] = server.execute(Statement(f"SELECT {variable}"))
+    return str(Position.parse(str(position or ""), server.engine))
 
 
 def check_same(theirs: State, ours: State) -> None:

@@ -58,3 +58,5 @@ def make(server: Server, database: str, event: Event) -> None:
     finally:
         with suppress(Exception):
             server.execute(Statement(f"{SESSION}, time_zone = 'SYSTEM'"))
+            # What is done next is not done in that database.
+            server.execute(Statement("USE mysql"))

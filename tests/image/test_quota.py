@@ -19,7 +19,7 @@ from tests.support.operations import is_ended
 
 OWNER, GIVEN = "the password of an owner", "the password that was given"
 MIB = 2**20
-QUOTA = 24 * MIB
+QUOTA = 12 * MIB
 WITHIN = 30
 """Seconds in which the agent has seen it, on a busy machine."""
 DENIED = 1142
@@ -71,7 +71,7 @@ def refused(work: Callable[..., object], *values: object) -> int | None:
     return None
 
 
-def fill(server: Database, name: str, table: str = "t", mib: int = 26) -> None:
+def fill(server: Database, name: str, table: str = "t", mib: int = 14) -> None:
     """Writes so many MiB, as far as the server lets it."""
     row = f"INSERT INTO {table} (data) VALUES (REPEAT('x', {MIB}))"
     with closing(server.connect(name, OWNER, name)) as connection, connection.cursor() as cursor:
@@ -83,7 +83,7 @@ def fill_with_small_rows(server: Database, name: str) -> None:
     server.sql("CREATE TABLE small (id INT PRIMARY KEY AUTO_INCREMENT, data VARCHAR(1000))", name, OWNER, name)
     rows = ", ".join(["(REPEAT('x', 900))"] * 4000)
     with closing(server.connect(name, OWNER, name)) as connection, connection.cursor() as cursor:
-        for _ in range(8):
+        for _ in range(4):
             refused(cursor.execute, f"INSERT INTO small (data) VALUES {rows}")
 
 
@@ -128,10 +128,10 @@ def test_over_it_nobody_writes_and_everybody_reads(server: Database) -> None:
             assert refused(server.sql, statement, user, password, "shop") == DENIED
         assert not writes(server, "shop", user, password)
     for user, password in (("shop", OWNER), ("clerk", GIVEN), ("writer", GIVEN), ("reader", GIVEN)):
-        assert server.sql("SELECT COUNT(*) > 20 FROM t", user, password, "shop") == [(1,)]
+        assert server.sql("SELECT COUNT(*) > 10 FROM t", user, password, "shop") == [(1,)]
     told_everywhere(server, "shop")
     with closing(server.connect("shop", OWNER, "shop")) as session, session.cursor() as cursor:
-        cursor.execute("DELETE FROM t WHERE id > 8")
+        cursor.execute("DELETE FROM t WHERE id > 4")
         wait_within(server, "shop")
         # It would not have got to know of its rights.
         eventually("the session of before to end", lambda: is_ended(session), WITHIN, 0.2)
@@ -223,7 +223,7 @@ def test_tables_that_are_filled_and_emptied_in_turn_fill_no_disk(server: Databas
     for number in range(3):
         wait_within(server, "sly")
         server.sql(f"CREATE TABLE t{number} LIKE t", "sly", OWNER, "sly")
-        fill(server, "sly", f"t{number}", 20)
+        fill(server, "sly", f"t{number}", 10)
         server.sql(f"DELETE FROM t{number}", "sly", OWNER, "sly")
     # With nothing in it that could be deleted.
     wait_over(server, "sly")
