@@ -87,7 +87,7 @@ lint: setup ## ruff, mypy, and the rules of imports
 	$(BIN)/lint-imports --no-logo
 
 test-unit: setup ## tests without a server
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n 2 tests/unit
 
 test-integration: setup ## real mysqld, Serf and supervisord on loopback
 	@$(NEED_LOOPBACK) mariadb-dump:mariadb-client

@@ -25,7 +25,7 @@ from dbhandler.settings.config import Config
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 2.0
+INTERVAL = 1.0
 """Seconds between two looks."""
 SHARE = 10
 """So many times as long as a look has taken there is none: measuring takes a tenth of a processor at most."""
