@@ -107,7 +107,7 @@ test-galera: setup ## three servers, one database; DBHANDLER_GALERA=full for the
 ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image
 	@$(MAKE_QUIET) image ENGINE=galera
-	$(BIN)/pytest -q -n 3 --dist loadfile tests/galera
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/galera
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
