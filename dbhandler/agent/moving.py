@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from dbhandler.agent.operations import account_server
 from dbhandler.engine.server import Server, agent_server
 from dbhandler.inventory import InRun
-from dbhandler.requests.box import Credentials
-from dbhandler.settings.config import Config
 
 if TYPE_CHECKING:
     from dbhandler.agent.directory import Own
@@ -46,17 +46,10 @@ def movers(own: Own, standing: Callable[[], Standing], node: str) -> Movers:
     # A connection is one thread's.
     coming, going = agent_server(config, timeout=TIMEOUT), agent_server(config)
     here = Here(
-        coming, lambda account: _as(config, account, TIMEOUT), lambda: agent_server(config, timeout=TIMEOUT),
+        coming, partial(account_server, config), lambda: agent_server(config, timeout=TIMEOUT),
         receiving(coming), own.link(coming), config.engine, config.group is not None,
     )  # fmt: skip
     access = Access(config.pool_secrets, config.run_dir / InRun.MOVES, USER, account_password)
     taking = Taking(here, access, identity, own.serves, node)
     giving = Giving(going, own.link(going), receiving(going), identity, own.serves)
     return Movers({"moves here": taking.run, "moves away": giving.run}, lambda: giving.still)
-
-
-def _as(config: Config, account: Credentials, timeout: float) -> Server:
-    return Server(
-        str(config.socket), account.user, account.password, timeout, engine=config.engine, database=account.database,
-        encrypted=config.policy.require_tls,
-    )  # fmt: skip

@@ -91,14 +91,16 @@ def _copies(config: Config, node: str) -> Copies:
     # Rows of one table on several connections, and nobody waits for the end of a transaction.
     options = ["--skip-add-locks", "--skip-disable-keys", *NO_TRANSACTION[config.engine]]
     command = dump_command(config.engine, config.socket, config.socket_user, *options)
+    server = agent_server(config, timeout=STATEMENT_TIMEOUT)
+    return Copies(server, command, partial(account_server, config), node)
 
-    def connect(account: Credentials) -> Server:
-        return Server(
-            str(config.socket), account.user, account.password, STATEMENT_TIMEOUT, engine=config.engine,
-            database=account.database, encrypted=config.policy.require_tls,
-        )  # fmt: skip
 
-    return Copies(agent_server(config, timeout=STATEMENT_TIMEOUT), command, connect, node)
+def account_server(config: Config, account: Credentials) -> Server:
+    """The server of this container, as an account that loads its database: a statement may take long."""
+    return Server(
+        str(config.socket), account.user, account.password, STATEMENT_TIMEOUT, engine=config.engine,
+        database=account.database, encrypted=config.policy.require_tls,
+    )  # fmt: skip
 
 
 def _tell_ended(audit: Audit, account: Account) -> None:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from dbhandler.directory.directory import Directory
 from dbhandler.engine.distant import DistantServer
 from dbhandler.engine.server import Server
@@ -16,7 +14,7 @@ from dbhandler.errors import ServerError, Unavailable
 from dbhandler.log import shown
 from dbhandler.serf.members import MYSQL_PORT, Member
 from dbhandler.serf.proof import Believer
-from dbhandler.trust.authority import Authority
+from dbhandler.trust.authority import pool_roots
 from dbhandler.trust.directory import USER, account_password
 from dbhandler.trust.pool import Pool
 
@@ -45,8 +43,7 @@ class DirectoryLink:
         self.name, self._members, self._own, self._clock = name, members, own, clock
         self._believer = Believer(Pool(secrets).ids)
         self._passwords = [account_password(secret) for secret in secrets]
-        roots = [Authority(secret).root().public_bytes(Encoding.PEM).decode() for secret in secrets]
-        self._context = ssl.create_default_context(cadata="".join(roots))
+        self._context = ssl.create_default_context(cadata=pool_roots(tuple(secrets)))
         self._looked_at: Sequence[Member] | None = None
         self._believed: list[Member] = []
         self._open: Server | None = None

@@ -51,14 +51,12 @@ class Moves:
 
     def begin(self, move: Move, node: str) -> bool:
         """The target's server `node` begins one that waits; False where another one does."""
-        self._server.execute(moves_sql.begin(move, node))
-        present = self.of(move.name)
-        return self._is(move, present, Step.COPYING) and present is not None and present.node == node
+        present = self._taken(moves_sql.begin(move, node), move, Step.COPYING)
+        return present is not None and present.node == node
 
     def step(self, move: Move, to: Step, why: str = "", since: Sequence[Step] = UNDER_WAY) -> bool:
         """Takes a step, from one of these; False where the move is elsewhere by now."""
-        self._server.execute(moves_sql.step(move, to, why, since))
-        return self._is(move, self.of(move.name), to)
+        return self._taken(moves_sql.step(move, to, why, since), move, to) is not None
 
     def cancel(self, move: Move, why: str, is_final: bool) -> bool:
         """Gives one up that is not switched yet; it is tried anew, unless that is final."""
@@ -72,20 +70,21 @@ class Moves:
 
     def stopped(self, move: Move, position: str) -> bool:
         """Nobody writes at the source any more, whose log stands there."""
-        self._server.execute(moves_sql.stopped(move, position))
-        return self._is(move, self.of(move.name), Step.STOPPED)
+        return self._taken(moves_sql.stopped(move, position), move, Step.STOPPED) is not None
 
     def switch(self, move: Move, position: str) -> bool:
         """The name becomes the target's, whose log stands there; False where it was given up before."""
-        self._server.execute(moves_sql.switch(move, position))
-        return self._is(move, self.of(move.name), Step.SWITCHED)
+        return self._taken(moves_sql.switch(move, position), move, Step.SWITCHED) is not None
 
     def progress(self, move: Move, done: int, total: int, why: str) -> None:
         """Says how far the target is, in bytes, and what it does."""
         self._server.execute(moves_sql.progress(move, done, total, why))
 
-    def _is(self, move: Move, present: Move | None, step: Step) -> bool:
-        return present is not None and present.attempt == move.attempt and present.step is step
+    def _taken(self, statement: Statement, move: Move, step: Step) -> Move | None:
+        """Runs what takes a step; returns the row where this move is at that step then."""
+        self._server.execute(statement)
+        present = self.of(move.name)
+        return present if present and present.attempt == move.attempt and present.step is step else None
 
     def _select(self, statement: Statement) -> list[Move]:
         return [_move(row) for row in self._server.execute(statement)]

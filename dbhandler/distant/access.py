@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from dbhandler import files
 from dbhandler.distant.node import Node
 from dbhandler.engine.distant import DistantServer
@@ -16,7 +14,7 @@ from dbhandler.engine.driver import pymysql
 from dbhandler.engine.sql import Statement, create_user, grant_everything
 from dbhandler.errors import Denied, Unavailable
 from dbhandler.log import printable, shown
-from dbhandler.trust.authority import Authority
+from dbhandler.trust.authority import pool_roots
 
 _T = TypeVar("_T")
 CONNECT_TIMEOUT = 5.0
@@ -42,11 +40,11 @@ class Access:
         password: Callable[[bytes], str],
     ) -> None:
         self._user, self._passwords = user, [password(secret) for secret in secrets]
-        roots = [Authority(secret).root().public_bytes(Encoding.PEM).decode() for secret in secrets]
+        roots = pool_roots(tuple(secrets))
         self._folder, self._roots = folder, folder / "pool-ca.pem"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.write_private(self._roots, "".join(roots))
-        self._context = ssl.create_default_context(cadata="".join(roots))
+        files.write_private(self._roots, roots)
+        self._context = ssl.create_default_context(cadata=roots)
 
     @property
     def roots(self) -> Path:

@@ -18,6 +18,8 @@ from dbhandler.distant.position import Position
 from dbhandler.engine.driver import pymysql
 from dbhandler.errors import DbHandlerError, Unavailable
 
+LOG_POSITION = {"mariadb": "@@gtid_binlog_pos", "mysql": "@@gtid_executed"}
+"""The variable that tells how far a server's binary log is, by engine."""
 HEARTBEAT = 0.5
 """Seconds after which a server at rest says that it is there."""
 PATIENCE = 10.0
@@ -35,9 +37,8 @@ class NotThere(DbHandlerError):
 
 def present_position(connection: Connection, engine: str) -> Position:
     """How far the server's binary log is now. Raises Unavailable, or DbHandlerError where it keeps none."""
-    variable = {"mariadb": "@@gtid_binlog_pos", "mysql": "@@gtid_executed"}[engine]
     with _translated(), connection.cursor() as cursor:
-        cursor.execute(f"SELECT @@log_bin, {variable}")
+        cursor.execute(f"SELECT @@log_bin, {LOG_POSITION[engine]}")
         [(kept, position)] = cursor.fetchall()
     if not kept:
         raise DbHandlerError("it keeps no binary log (DBHANDLER_BINLOG=0)")

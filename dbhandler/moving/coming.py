@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 
 from dbhandler.directory.link import DirectoryLink
-from dbhandler.directory.move import Move, Step
+from dbhandler.directory.move import UNDER_WAY, Move, Step
 from dbhandler.distant import compare
 from dbhandler.distant.access import Access, Connection
 from dbhandler.distant.changes import Changes
@@ -67,7 +67,7 @@ class Coming:
     def __init__(self, move: Move, here: Here, access: Access, original: Node) -> None:
         self._move, self._here, self._access, self._original = move, here, access, original
         self._table, self._database = MoveTable(here.server), move.name
-        self._told, self._done, self._total = 0.0, 0, 0
+        self._told, self._total = 0.0, 0
 
     def carry_out(self) -> None:
         """From the first step to the switch, and what is done here after it. Raises DbHandlerError, GivenUp."""
@@ -215,9 +215,7 @@ class Coming:
         deadline = time.monotonic() + STOP_PATIENCE
         while time.monotonic() < deadline:
             following.catch_up()
-            row = self._here.link.ask(lambda directory: directory.moves.of(self._database))
-            if row is None or row.attempt != self._move.attempt or row.step not in (Step.STOPPING, Step.STOPPED):
-                raise GivenUp(row.why if row and row.why else _ENDED)
+            row = self._row((Step.STOPPING, Step.STOPPED))
             if row.step is Step.STOPPED:
                 return row
             time.sleep(LOOK)
@@ -235,12 +233,16 @@ class Coming:
         if (now := time.monotonic()) - self._told < TOLD:
             return
         self._told, self._total = now, max(self._total, done)
-        row: Move | None = self._move
         with suppress(Unavailable):
             self._here.link.ask(lambda directory: directory.moves.progress(self._move, done, self._total, why))
-            row = self._here.link.ask(lambda directory: directory.moves.of(self._database))
-        if row is None or row.attempt != self._move.attempt or row.step is Step.UNDOING:
+            self._row(UNDER_WAY)
+
+    def _row(self, steps: Collection[Step]) -> Move:
+        """The move as it is now. Raises GivenUp where it is another one by now, or at none of these steps."""
+        row = self._here.link.ask(lambda directory: directory.moves.of(self._database))
+        if row is None or row.attempt != self._move.attempt or row.step not in steps:
             raise GivenUp(row.why if row and row.why else _ENDED)
+        return row
 
 
 def _users(goods: Belongings) -> list[str]:

@@ -6,6 +6,7 @@ from dbhandler.distant import compare
 from dbhandler.distant.compare import Ask, Rows, State, Unreadable
 from dbhandler.distant.left_out import OF_ONE_OBJECT
 from dbhandler.distant.position import Position
+from dbhandler.distant.replication import LOG_POSITION
 from dbhandler.engine.server import Server
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import ServerError, Unavailable
@@ -27,8 +28,7 @@ def asker_of(server: Server) -> Ask:
 
 def position_of(server: Server) -> str:
     """Where this server's binary log stands, as text. Raises Unavailable or ServerError."""
-    variable = {"mariadb": "@@gtid_binlog_pos", "mysql": "@@gtid_executed"}[server.engine]
-    [(position,)] = server.execute(Statement(f"SELECT {variable}"))
+    [(position,)] = server.execute(Statement(f"SELECT {LOG_POSITION[server.engine]}"))
     return str(Position.parse(str(position or ""), server.engine))
 
 

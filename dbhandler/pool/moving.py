@@ -25,7 +25,7 @@ class PoolMoves:
     """The moves of one pool. Its methods raise DbHandlerError."""
 
     def __init__(self, link: DirectoryLink) -> None:
-        self._link = link
+        self._link, self._members = link, by_identity(link.believed())
         self._known = {one.server: one for one in link.ask(lambda directory: directory.standings())}
         self.nodes: Mapping[str, str] = {server: one.node for server, one in self._known.items()}
 
@@ -118,9 +118,8 @@ class PoolMoves:
         self._link.ask(lambda directory: directory.moves.ask(move))
 
     def _server(self, node: str) -> Standing:
-        believed = by_identity(self._link.believed())
         for server, one in self._known.items():
-            member = believed.get(server)
+            member = self._members.get(server)
             if node in (one.node, server, member.name if member else None):
                 return one
         raise InvalidRequest(f"the directory knows no server {shown(node)} (dbhandler-pool status lists them)")
@@ -130,11 +129,11 @@ class PoolMoves:
             raise InvalidRequest(f"{shown(source.node)} is a node of a cluster: databases move there, not from there")
 
     def _is_cluster(self, one: Standing) -> bool:
-        member = by_identity(self._link.believed()).get(one.server)
+        member = self._members.get(one.server)
         return member is not None and member.group is not None
 
     def _is_ready(self, one: Standing) -> bool:
-        member = by_identity(self._link.believed()).get(one.server)
+        member = self._members.get(one.server)
         return member is not None and member.is_ready
 
     def _ready(self) -> list[Standing]:

@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -83,6 +84,13 @@ class Authority:
     def _signed(self, builder: x509.CertificateBuilder) -> x509.Certificate:
         own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return builder.issuer_name(self.name).add_extension(own, critical=False).sign(self._key, hashes.SHA256())
+
+
+@cache
+def pool_roots(secrets: tuple[bytes, ...]) -> str:
+    """The certificates (PEM) by which whoever has these secrets verifies the pool's servers. Made once in a process:
+    several threads of an agent have ways to others."""
+    return "".join(Authority(secret).root().public_bytes(Encoding.PEM).decode() for secret in secrets)
 
 
 def chain(authorities: Sequence[Authority], leaf: x509.Certificate) -> list[x509.Certificate]:

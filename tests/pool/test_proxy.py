@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,7 +17,7 @@ from dbhandler.trust.pool import Pool
 from dbhandler.trust.secret import parse
 from tests.support.containers import RPC_KEY, Container, Database, Site
 from tests.support.directory_pool import DirectoryPool
-from tests.support.docker import eventually
+from tests.support.docker import again_and_again, eventually
 
 SHOP, BLOG = 3306, 3310
 NOTICED = 3.0
@@ -71,23 +70,17 @@ class Visits:
 
     @contextmanager
     def again_and_again(self) -> Iterator[None]:
-        over = threading.Event()
-        thread = threading.Thread(target=self._run, args=(over,))
-        thread.start()
-        try:
+        with again_and_again(self._noted):
             yield
-        finally:
-            over.set()
-            thread.join()
 
-    def _run(self, over: threading.Event) -> None:
-        while not over.wait(0.01):
-            began = time.monotonic()
-            try:
-                server = self.visit()
-                self.served.append((began, server, time.monotonic() - began))
-            except pymysql.err.Error as error:
-                self.refused.append((time.monotonic(), str(error)))
+    def _noted(self) -> None:
+        time.sleep(0.01)
+        began = time.monotonic()
+        try:
+            server = self.visit()
+            self.served.append((began, server, time.monotonic() - began))
+        except pymysql.err.Error as error:
+            self.refused.append((time.monotonic(), str(error)))
 
 
 @pytest.fixture(scope="module")
