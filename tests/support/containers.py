@@ -192,8 +192,13 @@ class Database(Container):
     def wait_healthy(self) -> Database:
         """Waits until the container's own health check is content."""
         eventually(f"{self.name} to be healthy", self._healthy_or_ended)
-        assert self.running, f"{self.name} has ended:\n{self.logs}"
+        assert self.running, self.last_words()
         return self
+
+    def last_words(self) -> str:
+        """How a container that should run has ended: its exit status, and the end of its log."""
+        status = inspect(self.name, ".State.ExitCode")
+        return "\n".join([f"{self.name} has ended with {status}:", *self.logs.splitlines()[-25:]])
 
     def _healthy_or_ended(self) -> bool:
         return self.run("dbhandler-health").returncode == 0 or not self.running
