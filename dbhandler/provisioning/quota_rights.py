@@ -61,7 +61,7 @@ class QuotaRights:
             return None
         if wanted := tuple(privilege for privilege in row.taken if privilege in self._allowed(row)):
             pattern = self._accounts.pattern(row.name)
-            self._server.execute(quota_sql.give(wanted, pattern, row.user, self._server.engine))
+            self._server.execute(drop_sql.give_back(wanted, pattern, row.user))
         return self.table.put(Reduced(row.user, row.name, row.taken, Stage.BACK))
 
     def give_all_back(self, database: str) -> None:

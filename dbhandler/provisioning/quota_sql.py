@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from dbhandler.engine.sql import ANY_HOST, Statement
-from dbhandler.provisioning import drop_sql
 
 GROWING = ("INSERT", "UPDATE", "CREATE", "ALTER", "INDEX", "CREATE VIEW")
 """Privileges by which a database grows. The others stay, EVENT and TRIGGER too: what deletes by itself needs them."""
@@ -35,14 +34,6 @@ def held(user: str, pattern: str) -> Statement:
     """One row with Y or N for each of GROWING, where an account has any privilege on what the pattern stands for."""
     text = f"SELECT {_COLUMNS} FROM mysql.db WHERE Host = %s AND User = %s AND Db = %s"  # noqa: S608
     return Statement(text, (ANY_HOST, user, pattern))
-
-
-def give(privileges: tuple[str, ...], pattern: str, user: str, engine: str) -> Statement:
-    """Gives an account privileges; an error (1133, 1410) where it is gone meanwhile."""
-    given = drop_sql.give_back(privileges, pattern, user)
-    # MariaDB would make one, without a password.
-    checked = "SET STATEMENT sql_mode = 'NO_AUTO_CREATE_USER' FOR " if engine == "mariadb" else ""
-    return Statement(f"{checked}{given.text}", given.values)
 
 
 def sessions(engine: str) -> Statement:

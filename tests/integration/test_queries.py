@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 from loopback import DatabaseNode, SerfNode, wait_for
 
-from dbhandler.errors import DbHandlerError
+from dbhandler.engine.server import Server
+from dbhandler.errors import DbHandlerError, ServerError
+from dbhandler.provisioning.drop_sql import give_back
 from dbhandler.requests.answer import MAX_BYTES
 from tests.integration.conftest import Cluster
 
@@ -151,3 +154,10 @@ def stopped(node: DatabaseNode, program: str) -> Iterator[None]:
     yield
     node.start_program(program)
     node.wait_ready()
+
+
+def test_privileges_for_an_account_that_is_gone_make_none(node: DatabaseNode) -> None:
+    with closing(Server(str(node.socket), pwd.getpwuid(os.geteuid()).pw_name)) as server:
+        with pytest.raises(ServerError, match="1133"):
+            server.execute(give_back(("INSERT",), "shown", "gone"))
+    assert node.sql("SELECT User FROM mysql.user WHERE User = 'gone'") == []

@@ -31,7 +31,7 @@ LIMIT = 1000
 ALL = {*quota_sql.GROWING, "SELECT", "DELETE", "DROP"}
 WRITER = set(roles.PRIVILEGES[Role.WRITER])
 LEFT = {"SELECT", "DELETE", "DROP"}
-CHANGES = ("REPLACE", "DELETE", "REVOKE", "GRANT", "SET STATEMENT", "KILL")
+CHANGES = ("REPLACE", "DELETE", "REVOKE", "GRANT", "KILL")
 LIST = re.compile(r"(?:GRANT|REVOKE) (.+) ON `(\w+)`\.\* (?:TO|FROM)")
 
 
@@ -340,12 +340,6 @@ def test_of_a_database_that_is_nobodys_nothing_is_taken() -> None:
     world.registry.entries.pop("blog")
     world.look(blog=LIMIT + 1)
     assert world.server.changes == [] and world.quota.reading == Reading(LIMIT, frozenset({"blog"}), LIMIT + 1)
-
-
-def test_mariadb_makes_no_account_by_giving_one_privileges() -> None:
-    given = quota_sql.give(("INSERT",), "shop", "clerk", "mariadb")
-    assert given.text == "SET STATEMENT sql_mode = 'NO_AUTO_CREATE_USER' FOR GRANT INSERT ON `shop`.* TO %s@%s"
-    assert quota_sql.give(("INSERT",), "shop", "clerk", "mysql").text == "GRANT INSERT ON `shop`.* TO %s@%s"
 
 
 def test_what_is_being_dropped_or_restored_is_left_alone() -> None:
