@@ -157,7 +157,7 @@ def stopped(node: DatabaseNode, program: str) -> Iterator[None]:
 
 
 def test_privileges_for_an_account_that_is_gone_make_none(node: DatabaseNode) -> None:
-    with closing(Server(str(node.socket), pwd.getpwuid(os.geteuid()).pw_name)) as server:
-        with pytest.raises(ServerError, match="1133"):
-            server.execute(give_back(("INSERT",), "shown", "gone"))
+    server = Server(str(node.socket), pwd.getpwuid(os.geteuid()).pw_name)
+    with closing(server), pytest.raises(ServerError, match="1133"):
+        server.execute(give_back(("INSERT",), "shown", "gone"))
     assert node.sql("SELECT User FROM mysql.user WHERE User = 'gone'") == []
