@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from contextlib import suppress
@@ -79,12 +80,12 @@ class Visitor:
         self.click("#html-upload")
         # Leaving earlier would cut the upload off.
         self._wait.until(expected_conditions.url_contains("/upload.php"))
-        self.open(f"{url}/wp-admin/post-new.php")
+        self.open_editor(url)
         return str(self._api("wp.apiFetch({path: '/wp/v2/media'}).then(found => found[0].source_url)"))
 
     def publish(self, url: str, title: str, text: str, picture: str) -> None:
         """Writes a post in the block editor, with a picture before it, and publishes it."""
-        self.open(f"{url}/wp-admin/post-new.php")
+        self.open_editor(url)
         self.click(".components-modal__header button[aria-label=Close]")
         self._wait.until(expected_conditions.frame_to_be_available_and_switch_to_it("editor-canvas"))
         self.click(".wp-block-post-title")
@@ -96,6 +97,23 @@ class Visitor:
         self.click(".editor-post-publish-panel__toggle")
         self.click(".editor-post-publish-panel .editor-post-publish-button")
         self._find(".post-publish-panel__postpublish-header a")
+
+    def post(self, title: str) -> int:
+        """Publishes a post without a text by the interface that the editor uses, from the page that is open, which is
+        one of the editor's; returns its number."""
+        call = f"{{path: '/wp/v2/posts', method: 'POST', data: {{title: {json.dumps(title)}, status: 'publish'}}}}"
+        return int(str(self._api(f"wp.apiFetch({call}).then(made => made.id)")))
+
+    def look_at(self, path: str) -> str:
+        """What a page of the site says, without leaving the one that is open; its status has to be 200."""
+        fetched = f"fetch({json.dumps(path)}).then(answer => answer.text().then(text => answer.status + ' ' + text))"
+        status, _, text = str(self._api(fetched)).partition(" ")
+        assert status == "200", f"{status}: {text[:1000]}"
+        return text
+
+    def open_editor(self, url: str) -> None:
+        """Begins a new post."""
+        self.open(f"{url}/wp-admin/post-new.php")
 
     def logged_in_as(self) -> str:
         """Who the page says that we are: the account's name in the bar above it, or nothing."""
