@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from dbhandler import paths
+from dbhandler.address import GOSSIP_PORT
 from dbhandler.directory.link import DirectoryLink
 from dbhandler.directory.places import Places
 from dbhandler.directory.standing import Standing
@@ -30,7 +31,7 @@ from dbhandler.trust.secret import parse
 
 SECRETS = parse(os.environ["DBHANDLER_POOL_SECRET"])
 POOL, HOST = Pool(SECRETS), socket.gethostbyname(socket.gethostname())
-GOSSIP, RPC = 20000, 30000
+FIRST_GOSSIP, RPC = 20000, 30000
 
 
 class Members:
@@ -65,11 +66,11 @@ class Played:
             "role": "db", "key": self._keys.public, "mysql": "ready", "engine": "mariadb", "version": "11.8.3",
             "port": "3306", "own": "0", "dir": "1",
         }  # fmt: skip
-        member = Member(self.name, HOST, GOSSIP + number, "alive", tags)
+        member = Member(self.name, HOST, FIRST_GOSSIP + number, "alive", tags)
         told = [f"-tag={name}={text}" for name, text in {**tags, **Prover(POOL).proofs(member)}.items()]
         subprocess.Popen(
-            ["serf", "agent", f"-node={self.name}", f"-bind={HOST}:{GOSSIP + number}", "-log-level=err",
-             f"-rpc-addr=127.0.0.1:{RPC + number}", f"-retry-join={os.environ['SERF_JOIN']}",
+            ["serf", "agent", f"-node={self.name}", f"-bind={HOST}:{FIRST_GOSSIP + number}", "-log-level=err",
+             f"-rpc-addr=127.0.0.1:{RPC + number}", f"-retry-join={os.environ['SERF_JOIN']}:{GOSSIP_PORT}",
              "-event-handler=query:create_db=dbhandler-query", *told],
             env=self._environ, stdout=subprocess.DEVNULL,
         )  # fmt: skip

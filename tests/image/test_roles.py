@@ -50,8 +50,11 @@ def box(query: str, name: str, password: str = OWNER, user: str = "", **more: An
 
 def made(server: Database, name: str, **more: Any) -> None:
     """A database with a table of its own, and one row."""
-    answer = ask(server, "create_db", Credentials(name, name, OWNER, **more))
-    assert answer["status"] == "created", answer
+    answers = [ask(server, "create_db", Credentials(name, name, OWNER, **more))]
+    while answers[-1]["status"] == "unavailable" and len(answers) < 10:
+        # An agent that is busy may have made it all the same.
+        answers.append(ask(server, "create_db", Credentials(name, name, OWNER, **more)))
+    assert answers[-1]["status"] in ("created", "exists" if len(answers) > 1 else "created"), answers
     for statement in (
         "CREATE TABLE posts (id INT PRIMARY KEY, text VARCHAR(20))",
         "INSERT INTO posts VALUES (1, 'one')",
@@ -220,8 +223,8 @@ def test_who_is_revoked_is_out_at_once(server: Database) -> None:
 def test_an_account_ends_with_its_sessions_and_nobody_elses(server: Database) -> None:
     made(server, "lease")
     given(server, "lease", "forever")
-    given(server, "lease", "brief", ttl=4)
-    given(server, "lease", "renewed", ttl=4)
+    given(server, "lease", "brief", ttl=10)
+    given(server, "lease", "renewed", ttl=10)
     began = time.monotonic()
     with (
         closing(session(server, "brief")) as brief,
@@ -233,7 +236,7 @@ def test_an_account_ends_with_its_sessions_and_nobody_elses(server: Database) ->
         assert give(server, "lease", "renewed", ttl=3600)["status"] == "exists"
         assert not is_ended(brief)
         eventually("its end", lambda: is_ended(brief), 30, 0.05)
-        assert time.monotonic() - began < 4 + WITHIN + SLACK
+        assert time.monotonic() - began < 10 + WITHIN + SLACK
         assert not server.opens("brief", GIVEN)
         time.sleep(1)
         assert not any(map(is_ended, (renewed, forever, owner)))
@@ -323,7 +326,7 @@ def test_two_passwords_are_valid_for_as_long_as_was_said(server: Database) -> No
     assert ask(server, "create_db", Credentials("turn", "turn", OWNER))["status"] == "exists"
     with closing(session(server, "turn", OWNER)) as connection:
         eventually("its end", lambda: not server.opens("turn", OWNER), 30, 0.1)
-        assert time.monotonic() - began < 4 + WITHIN + SLACK
+        assert time.monotonic() - began < 10 + WITHIN + SLACK
         assert not is_ended(connection)
     assert server.opens("turn", "the second password", "turn")
     at_once = box("rotate_db", "turn", "the second password", new_password="the third password")
