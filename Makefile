@@ -98,7 +98,7 @@ ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image ENGINE=mariadb
 	@$(MAKE_QUIET) image ENGINE=mysql
 	@container/need "the walkthrough joins this machine to the cluster" serf:serf
-	$(BIN)/pytest -q -n 4 --dist loadfile tests/image
+	$(BIN)/pytest -q -n 3 --dist loadfile tests/image
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
@@ -126,7 +126,7 @@ test-backup: setup ## streams, bases, proofs and restores; DBHANDLER_BACKUP=full
 ifeq ($(DOCKER),yes)
 	@$(MAKE_QUIET) image-backup ENGINE=mysql
 	@$(MAKE_QUIET) image-backup ENGINE=mariadb
-	$(BIN)/pytest -q -n 4 --dist loadfile tests/backup
+	$(BIN)/pytest -q -n 3 --dist loadfile tests/backup
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
