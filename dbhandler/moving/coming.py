@@ -24,7 +24,7 @@ from dbhandler.log import shown
 from dbhandler.moving.belongings import Belongings, Receiving, belongings
 from dbhandler.moving.fetching import command, fetch
 from dbhandler.moving.following import Following
-from dbhandler.moving.holding import asker_of, check_same, other_engines, position_of
+from dbhandler.moving.holding import asker_of, check_same, check_whole, position_of
 from dbhandler.moving.scheduled import events_of
 from dbhandler.provisioning import definers, drop_sql, overview_sql, privilege_sql
 from dbhandler.provisioning.move_table import COMING, STOPPED, Marker, MoveTable
@@ -86,11 +86,8 @@ class Coming:
         """What comes with the database. Raises Denied for what cannot come."""
         with closing(self._access.connect(self._original, PATIENCE)) as connection:
             present_position(connection, self._here.engine)
+        check_whole(source, self._here.server, self._database, self._original.name)
         goods, name = belongings(source, self._database), shown(self._database)
-        if not source.execute(sql.database_exists(self._database)):
-            raise Denied(f"{name} is not on {shown(self._original.name)}")
-        if others := [str(table) for (table,) in source.execute(other_engines(self._database))]:
-            raise Denied(f"{name} has tables without transactions (not InnoDB): {', '.join(map(shown, others[:5]))}")
         if why := definers.others(source, self._database, goods.owner or NOBODYS):
             raise Denied(f"{why}. That cannot be made elsewhere with its rights")
         if self._move.is_back:

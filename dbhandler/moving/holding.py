@@ -7,9 +7,12 @@ from dbhandler.distant.compare import Ask, Rows, State, Unreadable
 from dbhandler.distant.left_out import OF_ONE_OBJECT
 from dbhandler.distant.position import Position
 from dbhandler.distant.replication import LOG_POSITION
+from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.engine.sql import Statement
-from dbhandler.errors import ServerError, Unavailable
+from dbhandler.errors import Denied, ServerError, Unavailable
+from dbhandler.log import shown
+from dbhandler.provisioning.names import Names
 
 
 def asker_of(server: Server) -> Ask:
@@ -38,7 +41,19 @@ def check_same(theirs: State, ours: State) -> None:
         raise Unavailable(f"what was copied is not the same: {', '.join(found[:3])}")
 
 
-def other_engines(database: str) -> Statement:
+def check_whole(source: Server, here: Server, database: str, node: str) -> None:
+    """Raises Denied where a database of the source's, whose member is called node, cannot be the same here."""
+    if not source.execute(sql.database_exists(database)):
+        raise Denied(f"{shown(database)} is not on {shown(node)}")
+    if Names(source).rules().folded != Names(here).rules().folded:
+        raise Denied("the two servers have different rules for letter case in names (lower_case_table_names)")
+    if others := [str(table) for (table,) in source.execute(_other_engines(database))]:
+        raise Denied(
+            f"{shown(database)} has tables without transactions (not InnoDB): {', '.join(map(shown, others[:5]))}"
+        )
+
+
+def _other_engines(database: str) -> Statement:
     """One row for each table whose rows no transaction keeps together."""
     return Statement(
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE <> 'VIEW' "

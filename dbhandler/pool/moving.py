@@ -7,7 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
+from dbhandler.directory.directory import Directory
 from dbhandler.directory.link import DirectoryLink
 from dbhandler.directory.move import OPEN, OVER, Move, Step
 from dbhandler.directory.standing import Standing, by_identity
@@ -99,11 +101,12 @@ class PoolMoves:
         for wish in wishes:
             self._check_single(wish.source)
         former = {move.name: move for move in self.all()}
-        for wish in wishes:
-            self._ask_one(wish, former.get(wish.name), keep)
+        # All of them first: where one may not go, none does.
+        for move in [self._wanted(wish, former.get(wish.name), keep) for wish in wishes]:
+            self._link.ask(partial(_asked, move))
         return [wish.name for wish in wishes]
 
-    def _ask_one(self, wish: Wish, former: Move | None, keep: int) -> None:
+    def _wanted(self, wish: Wish, former: Move | None, keep: int) -> Move:
         is_back = former is not None and former.step is Step.SWITCHED
         if former is not None and is_back and former.source != wish.target.server:
             raise Denied(
@@ -111,11 +114,10 @@ class PoolMoves:
                 f"keeps what it had for {max(0, former.keep - former.age)} s more: until then it can only go back there"
             )
         position = former.position if former and is_back else ""
-        move = Move(
+        return Move(
             wish.name, wish.source.server, wish.target.server, Step.WAITING, os.urandom(8).hex(), keep,
             position=position, is_back=is_back,
         )  # fmt: skip
-        self._link.ask(lambda directory: directory.moves.ask(move))
 
     def _server(self, node: str) -> Standing:
         for server, one in self._known.items():
@@ -138,3 +140,7 @@ class PoolMoves:
 
     def _ready(self) -> list[Standing]:
         return [one for one in self._known.values() if self._is_ready(one)]
+
+
+def _asked(move: Move, directory: Directory) -> None:
+    directory.moves.ask(move)

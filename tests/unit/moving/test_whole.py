@@ -13,6 +13,7 @@ from dbhandler.directory.moves import Moves
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.moving import giving
+from dbhandler.provisioning import privilege_sql
 from dbhandler.provisioning.move_table import COMING, GONE, STOPPED, Marker, MoveTable
 from dbhandler.requests.vocabulary import Role
 from tests.support.moves import Killed, Login, Machine, World, belongings_of, move
@@ -346,6 +347,13 @@ def test_a_user_name_that_is_taken_at_the_target_stays_its_owners(make: Making) 
     assert world.step() is Step.FAILED and "'blogger' is taken" in world.row.why
     world.check_others()
     assert world.holder() == "a" and world.a.serves("shop")
+
+
+def test_a_server_that_compares_names_in_another_way_gets_nothing(world: World) -> None:
+    world.b.replies[privilege_sql.rules()] = [("lower_case_table_names", "1")]
+    world.settle(20)
+    assert world.step() is Step.FAILED and "lower_case_table_names" in world.row.why
+    assert world.a.serves("shop") and "shop" not in world.b.databases
 
 
 @pytest.mark.parametrize("when", ["copy", "follow", "compare", "stop"])

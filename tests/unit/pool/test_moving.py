@@ -137,6 +137,15 @@ def test_a_drain_without_room_asks_for_nothing_but_no_new_ones(world: World) -> 
     assert world.asked() == [] and world.tables.drained == {"a"}
 
 
+def test_a_drain_of_what_may_only_go_back_asks_for_nothing(world: World) -> None:
+    switched(world)
+    before = world.asked()
+    world.tables.tell(standing("trio", version="11.8.3", labels=frozenset({"ssd"})))
+    with pytest.raises(Denied, match="until then it can only go back there"):
+        world.pool.drain("node-b", Where(labels=frozenset({"ssd"})), 0)
+    assert world.asked() == before
+
+
 def test_a_cluster_is_not_drained(world: World) -> None:
     with pytest.raises(InvalidRequest, match="a node of a cluster"):
         world.pool.drain("t1", None, 0)
