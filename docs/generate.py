@@ -25,7 +25,7 @@ from dbhandler.backup.source import Source
 from dbhandler.backup.standing import Standing
 from dbhandler.provisioning.quota import Reading
 from dbhandler.settings.config import Config
-from dbhandler.settings.names import AGENT, CLIENT, DATABASE, GIVEN, OFFICIAL
+from dbhandler.settings.names import AGENT, CLIENT, CONSOLE, DATABASE, GIVEN, OFFICIAL
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -35,6 +35,7 @@ READ_BY = (
     ("The database container", DATABASE),
     ("Every container with a Serf agent, the database's too", AGENT),
     ("Whoever asks a Serf agent: the proxy, `dbhandler-request`, `dbhandler-status`", CLIENT),
+    ("The console, beside these", CONSOLE),
 )
 SETTINGS_BEGIN = """\
 # Settings

@@ -54,6 +54,10 @@ class Serf:
             raise self._stream.away(f"a name has 1 to {MAX_NODE_NAME} printable characters, not {shown(name)}")
         return name
 
+    def is_encrypted(self) -> bool | None:
+        """Is the cluster's gossip encrypted? None where the agent does not say so."""
+        return {"true": True, "false": False}.get(self._stat("serf", "encrypted"))
+
     def event_clock(self) -> int:
         """The Lamport time of the next user event, at most MAX_LTIME: any member can set it forward."""
         time = self._stat("serf", "event_time")

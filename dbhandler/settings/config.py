@@ -40,6 +40,9 @@ LONGEST_HOST = 64
 """Characters of an advertised host that the tags of a cluster's node have room for."""
 
 
+DEFAULT_GROUP_SIZE = 3
+
+
 @dataclass(frozen=True)
 class GroupSettings:
     """The Galera cluster that this server is a node of: its name, and how many empty nodes begin it."""
@@ -202,7 +205,7 @@ def _group(read: Reader) -> GroupSettings | None:
         raise ConfigError(
             f"DBHANDLER_ADVERTISE_HOST has at most {LONGEST_HOST} characters in a cluster: a Serf tag takes no more"
         )
-    return None if name is None else GroupSettings(name, _or(size, 3))
+    return None if name is None else GroupSettings(name, _or(size, DEFAULT_GROUP_SIZE))
 
 
 def _wants_admin(read: Reader) -> bool:

@@ -65,6 +65,16 @@ BACKUP = (
 )
 """Read by the backup's container, which hands all variables of restic's on."""
 
+CONSOLE = (
+    "DBHANDLER_CONSOLE",
+    "DBHANDLER_CONSOLE_BEHIND",
+    "DBHANDLER_CONSOLE_DOORS",
+    "DBHANDLER_CONSOLE_HISTORY",
+    "DBHANDLER_CONSOLE_PASSWORD",
+    "DBHANDLER_CONSOLE_USER_HEADER",
+)
+"""Read by the console, which reads those of whoever asks a Serf agent, too."""
+
 INTERNAL = (
     "DBHANDLER_CLIENT",
     "DBHANDLER_CLIENT_FILE",
@@ -90,7 +100,7 @@ def official(*names: str) -> tuple[str, ...]:
 
 
 SECRETS = ("DBHANDLER_POOL_SECRET", "MYSQL_ADMIN_PASSWORD", "SERF_ENCRYPT_KEY", "SERF_RPC_AUTH",
-           "RESTIC_PASSWORD")  # fmt: skip
+           "RESTIC_PASSWORD", "DBHANDLER_CONSOLE_PASSWORD")  # fmt: skip
 """Settings that must not stay in the environment of a running process."""
 
 SPENT_SECRETS = official("ROOT_PASSWORD", "PASSWORD", "ROOT_PASSWORD_HASH", "PASSWORD_HASH")
@@ -104,7 +114,7 @@ OFFICIAL = (
 )
 """The official images' variables of a first start. Source: the pages of the images mariadb and mysql."""
 
-GIVEN = frozenset((*DATABASE, *AGENT, *CLIENT, *BACKUP, *OFFICIAL))
+GIVEN = frozenset((*DATABASE, *AGENT, *CLIENT, *BACKUP, *CONSOLE, *OFFICIAL))
 """What whoever runs a container may set, as a value or as a file (NAME_FILE)."""
 
 KNOWN = GIVEN.union(INTERNAL)

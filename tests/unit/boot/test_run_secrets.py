@@ -47,4 +47,8 @@ def test_what_is_used_up_is_forgotten_when_the_server_serves(tmp_path: Path, mon
         # Run again, as by `supervisorctl start`, it has nothing to complain of.
         assert admin.main([], environ) == 0
     kept = {path.name for path in (tmp_path / "secrets").iterdir() if path.read_text()}
-    assert kept - {"RESTIC_PASSWORD"} == {"DBHANDLER_POOL_SECRET", "SERF_ENCRYPT_KEY", "SERF_RPC_AUTH"}
+    assert kept - {"RESTIC_PASSWORD", "DBHANDLER_CONSOLE_PASSWORD"} == {
+        "DBHANDLER_POOL_SECRET",
+        "SERF_ENCRYPT_KEY",
+        "SERF_RPC_AUTH",
+    }

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dbhandler import http_server
 from dbhandler.metrics import scrape
 from dbhandler.metrics.scrape import ScrapeServer
 from dbhandler.volume import tls
@@ -93,7 +94,7 @@ def test_a_client_that_hangs_or_sends_garbage_does_not_stop_the_next(
     registry: CollectorRegistry, serve: Callable[[CollectorRegistry], str], monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(scrape, "CLIENT_TIMEOUT", 0.1)
+    monkeypatch.setattr(http_server, "CLIENT_TIMEOUT", 0.1)
     url = serve(registry)
     address = ("127.0.0.1", int(url.split(":")[2].partition("/")[0]))
     with socket.create_connection(address) as silent, socket.create_connection(address) as half:
@@ -121,7 +122,7 @@ def test_slow_clients_cost_a_scrape_nothing(
         began = time.monotonic()
         for _ in range(5):
             assert "measured 1.0" in get(url)
-        assert time.monotonic() - began < scrape.CLIENT_TIMEOUT
+        assert time.monotonic() - began < http_server.CLIENT_TIMEOUT
         assert sum(thread.name.startswith("Thread-") for thread in threading.enumerate()) <= scrape.MOST_CLIENTS + 5
         slow[0].settimeout(PATIENCE)
         assert slow[0].recv(1) == b"", "it hung up"

@@ -1,0 +1,47 @@
+"""What a server tells of itself to whoever looks at its page: its databases, and what it has been asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dbhandler.provisioning.overview import Row
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A database that moves to or from a server; done is a percentage, left seconds, None where nobody can tell."""
+
+    database: str
+    source: str
+    target: str
+    step: str
+    done: int | None = None
+    left: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that a server has carried out or refused: when (UTC seconds), what, of which database, with what
+    outcome."""
+
+    at: float
+    operation: str
+    outcome: str
+    database: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A server from inside. names are its databases where no more is known of them; more says how many are not told;
+    trouble why there is nothing."""
+
+    rows: Sequence[Row] | None = None
+    names: Sequence[str] | None = None
+    more: int = 0
+    moves: Sequence[Moving] = ()
+    requests: Sequence[Asked] | None = None
+    trouble: str = ""
+    note: str = ""

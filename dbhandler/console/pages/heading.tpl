@@ -1,0 +1,1 @@
+<section id="{{id}}" class="wide"{{!"" if number else " hidden"}}><h2>{{title}}</h2></section>

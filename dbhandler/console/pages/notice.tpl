@@ -1,0 +1,1 @@
+<p class="said">{{text}}</p>
