@@ -16,15 +16,16 @@ STEPS = $(PYTHON) container/steps.py
 BUILD = container/build
 TARGET_OPTIONS = $(SUITE) -f container/Dockerfile --build-arg ENGINE=$(ENGINE) --build-arg VERSION=$(VERSION) \
 	--build-arg REVISION=$(REVISION) --target
-# mariadb brings the agent alone with it, galera the proxy.
+# mariadb brings the agent alone with it, and the console, galera the proxy.
 IMAGE_STEPS = 'a base image (Debian $(SUITE))' '$(if $(BASE),:,container/base-image $(SUITE))' \
 	then 'the image dbhandler:$(ENGINE)' '$(BUILD) dbhandler:$(ENGINE) $(TARGET_OPTIONS) database .' \
-	$(if $(filter mariadb,$(ENGINE)),then 'the image dbhandler-serf' '$(BUILD) dbhandler-serf $(TARGET_OPTIONS) serf .') \
+	$(if $(filter mariadb,$(ENGINE)),then 'the image dbhandler-serf' '$(BUILD) dbhandler-serf $(TARGET_OPTIONS) serf .' \
+	then 'the image dbhandler-console' '$(BUILD) dbhandler-console $(TARGET_OPTIONS) console .') \
 	$(if $(filter galera,$(ENGINE)),then 'the image dbhandler-proxy' '$(BUILD) dbhandler-proxy $(TARGET_OPTIONS) proxy .')
 # Over the image of its engine's server, in which it restores.
 BACKUP_STEP = 'the image dbhandler-backup:$(ENGINE)' \
 	'$(BUILD) dbhandler-backup:$(ENGINE) $(SUITE) --build-arg DATABASE=dbhandler:$(ENGINE) container/backup'
-RELEASED = dbhandler:mariadb dbhandler:mysql dbhandler:galera dbhandler-serf dbhandler-proxy dbhandler-backup:mariadb \
+RELEASED = dbhandler:mariadb dbhandler:mysql dbhandler:galera dbhandler-serf dbhandler-console dbhandler-proxy dbhandler-backup:mariadb \
 	dbhandler-backup:mysql
 PLATFORMS ?= linux/amd64,linux/arm64
 NEED_LOOPBACK = container/need 'a real server and a real Serf on loopback' mariadbd:mariadb-server-core \
@@ -33,7 +34,7 @@ NEED_LOOPBACK = container/need 'a real server and a real Serf on loopback' maria
 EXAMPLE_FILES = compose.yaml$(if $(filter galera,$(ENGINE)),:compose.cluster.yaml)
 
 .PHONY: help demo example example-stop test lint test-unit test-integration test-image test-faults test-hostile test-galera test-pool test-backup test-example \
-	test-plain fuzz mutants bench test-loopback test-images image image-backup image-serf image-wordpress image-application push-images compose docs \
+	test-plain fuzz mutants bench test-loopback test-images image image-backup image-serf image-console image-wordpress image-application push-images compose docs \
 	release version python setup clean
 
 help: ## list the targets
@@ -53,6 +54,7 @@ example: python ## WordPress provisions itself: a cluster with a site, at the UR
 ifeq ($(DOCKER),yes)
 	@$(STEPS) example 'Docker Compose' '$(MAKE_QUIET) compose' 'a base image (Debian trixie)' 'container/base-image trixie' \
 		then 'the image of the Serf agent, whose client WordPress asks with' '$(MAKE_QUIET) image-serf' \
+		then 'the image of the console, a page of the cluster' '$(MAKE_QUIET) image-console' \
 		then 'the image of the database server (dbhandler:$(ENGINE))' '$(MAKE_QUIET) image' \
 		'the image of WordPress (from Debian, with Apache and PHP)' '$(MAKE_QUIET) image-wordpress'
 	@DATABASE_IMAGE=dbhandler:$(ENGINE) COMPOSE_FILE=$(EXAMPLE_FILES) $(PYTHON) container/wordpress/example.py up
@@ -186,7 +188,7 @@ docs: setup ## build the documents as a site, build/site; no link or anchor may 
 	@# Not --quiet: it would count no warning, and so find nothing.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-image: python ## build dbhandler:$(ENGINE) and dbhandler-serf; ENGINE=mariadb|mysql|galera, BASE=a Debian image, STALE_MIRROR=1
+image: python ## build dbhandler:$(ENGINE), dbhandler-serf and dbhandler-console; ENGINE=mariadb|mysql|galera, BASE=a Debian image, STALE_MIRROR=1
 	@$(STEPS) image-$(ENGINE) $(IMAGE_STEPS)
 ifeq ($(ENGINE),mariadb)
 	@docker tag dbhandler:mariadb dbhandler:latest
@@ -201,6 +203,10 @@ endif
 image-serf: ENGINE = mariadb
 image-serf: python
 	@$(STEPS) $@ 'the image dbhandler-serf' '$(BUILD) dbhandler-serf $(TARGET_OPTIONS) serf .'
+
+image-console: ENGINE = mariadb
+image-console: python
+	@$(STEPS) $@ 'the image dbhandler-console' '$(BUILD) dbhandler-console $(TARGET_OPTIONS) console .'
 
 image-wordpress: python
 	@$(STEPS) $@ 'the image dbhandler-wordpress' '$(BUILD) dbhandler-wordpress trixie container/wordpress'

@@ -27,6 +27,7 @@ class World(Protocol):
 
     def start_agent(self) -> None: ...
     def start_server(self) -> None: ...
+    def start_console(self) -> str: ...
     def log(self) -> str: ...
     def serf_command(self, *arguments: str) -> list[str]: ...
     def sql(self, user: str, password: str, text: str) -> str: ...
@@ -38,11 +39,15 @@ class Containers:
 
     def __init__(self) -> None:
         self._prefix = f"dbhandler-demo-{os.getpid()}"
-        self._agent, self._server = f"{self._prefix}-serf", f"{self._prefix}-db"
+        self._agent, self._server, self._console = (f"{self._prefix}-{name}" for name in ("serf", "db", "console"))
 
     def start_agent(self) -> None:
         show("docker", "network", "create", self._prefix)
-        show("docker", "run", "-d", "--network", self._prefix, "--name", self._agent, "dbhandler-serf")
+        # The port is the console's, which is beside it: without a key the agent listens to nobody else.
+        show(
+            "docker", "run", "-d", "--network", self._prefix, "-p", "127.0.0.1::8080", "--name", self._agent,
+            "dbhandler-serf",
+        )  # fmt: skip
 
     def start_server(self) -> None:
         join = f"SERF_JOIN={self._agent}"
@@ -50,6 +55,13 @@ class Containers:
             "docker", "run", "-d", "--network", self._prefix, "-p", "127.0.0.1::3306", "-e", join,
             "--name", self._server, "dbhandler:latest",
         )  # fmt: skip
+
+    def start_console(self) -> str:
+        beside = f"container:{self._agent}"
+        show("docker", "run", "-d", "--network", beside, "--name", self._console, "dbhandler-console")
+        told = r"the password of the page is (\S+)"
+        password = wait("the page", lambda: re.search(told, call("docker", "logs", self._console)))[1]
+        return f"http://{call('docker', 'port', self._agent, '8080').split()[0]}/, with the password {password}"
 
     def log(self) -> str:
         return call("docker", "logs", self._server)
@@ -64,7 +76,7 @@ class Containers:
 
     def remove(self) -> None:
         # Before the first container the names may not exist yet: that is as good as removed.
-        quiet("docker", "rm", "-f", "-v", self._agent, self._server)
+        quiet("docker", "rm", "-f", "-v", self._console, self._agent, self._server)
         quiet("docker", "network", "rm", self._prefix)
 
 
@@ -76,6 +88,7 @@ class Loopback:
 
         self._folder = Path(tempfile.mkdtemp(prefix="dbhandler-demo-"))
         self._make, self._nodes = loopback, list[loopback.SerfNode]()
+        self._console: subprocess.Popen[bytes] | None = None
 
     def start_agent(self) -> None:
         say(f"starting a Serf agent in {self._folder}")
@@ -89,6 +102,13 @@ class Loopback:
         self._nodes.append(server)
         server.start()
 
+    def start_console(self) -> str:
+        address = f"127.0.0.1:{self._make.free_port()}"
+        environ = os.environ | {"SERF_RPC_ADDR": self._nodes[0].rpc, "DBHANDLER_CONSOLE": address}
+        program = (sys.executable, "-c", "from dbhandler.console.cli import main; main([])")
+        self._console = subprocess.Popen(program, env=environ, stderr=subprocess.DEVNULL)
+        return f"http://{address}/"
+
     def log(self) -> str:
         return self._nodes[1].log
 
@@ -100,6 +120,9 @@ class Loopback:
         return show("mariadb", f"-u{user}", "-h127.0.0.1", f"-P{port}", "-e", text, MYSQL_PWD=password)
 
     def remove(self) -> None:
+        if self._console:
+            self._console.terminate()
+            self._console.wait()
         for node in self._nodes:
             node.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -117,6 +140,7 @@ def play(world: World) -> None:
     step("3. Both are members")
     wait("the server to join and be ready", lambda: "mysql=ready" in quiet(*world.serf_command("members")))
     show(*world.serf_command("members"))
+    say(f"the cluster is to be seen at {world.start_console()}")
     step("4. Somebody fires an event ...")
     show(*world.serf_command("event", "-coalesce=false", "create_db", "wordpress"))
     step("5. ... and the database is there")
@@ -126,6 +150,8 @@ def play(world: World) -> None:
     if "wordpress" not in table:
         raise TimeoutError("the database wordpress is not there")
     step(f"Done in {time.monotonic() - began:.1f} s. Go on with docs/tutorial/first-database.md")
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        input("The page stays until you press Enter. ")
 
 
 def banner(log: str) -> list[str]:

@@ -30,7 +30,8 @@ SETTINGS = HERE / ".env"
 KINDS = ("COMPOSE_FILE", "DATABASE_IMAGE")
 """What cannot be another with the same volumes."""
 KEPT = (
-    *KINDS, "GALERA_IMAGE", "PROXY_IMAGE", "SERF_IMAGE", "WORDPRESS_IMAGE", "WORDPRESS_BIND", "WORDPRESS_PORT",
+    *KINDS, "CONSOLE_IMAGE", "CONSOLE_PORT", "GALERA_IMAGE",
+    "PROXY_IMAGE", "SERF_IMAGE", "WORDPRESS_IMAGE", "WORDPRESS_BIND", "WORDPRESS_PORT",
     "WORDPRESS_URL", "KEYS_DIR",
 )  # fmt: skip
 TIMEOUT = 180.0
@@ -64,16 +65,17 @@ class Cluster:
         """Removes containers, network and volumes, a second site's, too."""
         show(*self._command, "--profile", "second", "down", "--volumes", "--remove-orphans")
 
-    def container(self) -> str:
-        """The id of WordPress's container, the first of several."""
-        return self.compose("ps", "-q", "wordpress").split()[0]
+    def container(self, service: str = "wordpress") -> str:
+        """The id of a service's container, the first of several."""
+        return self.compose("ps", "-q", service).split()[0]
 
 
 class Front:
-    """One container of WordPress. since is the time (seconds since 1970) from which its log counts."""
+    """One container of WordPress, or of what else has a page at that port. since is the time (seconds since 1970) from
+    which its log counts."""
 
-    def __init__(self, container: str, since: float) -> None:
-        self._container, self._since = container, since
+    def __init__(self, container: str, since: float, port: int = 80) -> None:
+        self._container, self._since, self._port = container, since, port
 
     def log(self) -> list[str]:
         """The lines of its log."""
@@ -82,7 +84,7 @@ class Front:
     def url(self) -> str | None:
         """Where it is published; None while it is not, as between two starts."""
         try:
-            return f"http://{call('docker', 'port', self._container, '80/tcp').split()[0]}/"
+            return f"http://{call('docker', 'port', self._container, f'{self._port}/tcp').split()[0]}/"
         except (subprocess.CalledProcessError, IndexError):
             return None
 
@@ -93,6 +95,7 @@ def make_keys(folder: Path) -> bool:
     values = {
         "serf_rpc_auth": secrets.token_hex(16),
         "serf_encrypt_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "console_password": secrets.token_urlsafe(18),
         "pool_secret": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="),
     }
     missing = [name for name in values if not (folder / name).exists()]
@@ -134,7 +137,10 @@ def up(cluster: Cluster) -> None:
     step("3. WordPress asks the cluster for a database")
     url = follow(Front(cluster.container(), since), began + TIMEOUT)
     step(f"Done in {time.monotonic() - began:.0f} s: WordPress has made its own database. Name your site at")
-    print(f"\n  {url}\n\n`make example-stop` removes it with all its data.", flush=True)
+    print(f"\n  {url}\n")
+    say(f"The cluster is to be seen at {Front(cluster.container('console'), since, 8080).url()}")
+    say(f"with the password in {os.path.relpath(KEYS / 'console_password')}")
+    print("\n`make example-stop` removes it with all its data.", flush=True)
 
 
 def follow(front: Front, deadline: float) -> str:

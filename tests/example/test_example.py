@@ -61,7 +61,7 @@ def test_from_nothing_to_a_site_and_back(example: Example) -> None:
     assert redirection(url, "blog.example:81") == "http://blog.example:81/wp-admin/install.php"
 
     secrets = {key.name: key.read_text() for key in example.keys.iterdir()}
-    assert set(secrets) == {"serf_rpc_auth", "serf_encrypt_key", "pool_secret"}
+    assert set(secrets) == {"serf_rpc_auth", "serf_encrypt_key", "pool_secret", "console_password"}
     assert {key.stat().st_mode & 0o777 for key in example.keys.iterdir()} == {0o600}
     secrets["password"] = example.account("wordpress")["password"]
     said = printed + "".join(docker("inspect", c).stdout + docker("logs", c).stdout for c in example.containers())
