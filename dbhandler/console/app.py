@@ -12,6 +12,7 @@ from bottle import Bottle, HTTPResponse, request, response
 
 from dbhandler.console.guard import COOKIE, LIFETIME, Guard, Reader
 from dbhandler.console.pages import FOLDER, OVERVIEW, SERVER, Pages, page, render
+from dbhandler.console.past import Past
 from dbhandler.console.stream import events
 from dbhandler.console.watch import Watch
 
@@ -25,8 +26,8 @@ View = Callable[[Reader], str]
 class Console:
     """The pages of one cluster. application is what a WSGI server serves."""
 
-    def __init__(self, watch: Watch, pages: Pages, guard: Guard) -> None:
-        self._watch, self._pages, self._guard = watch, pages, guard
+    def __init__(self, watch: Watch, pages: Pages, guard: Guard, past: Past) -> None:
+        self._watch, self._pages, self._guard, self._past = watch, pages, guard, past
         # Exceptions are the server's matter (http.py): bottle would print what is inside.
         self.application = Bottle()
         self.application.config.update({"catchall": False, "json.enable": False})
@@ -40,6 +41,7 @@ class Console:
         self._route("/live", self._live)
         self.view("/", self._overview)
         self.view("/server", self._server)
+        self.view("/history", self._history)
 
     def view(self, path: str, make: View) -> None:
         """Adds a page that whoever may look gets."""
@@ -85,6 +87,10 @@ class Console:
     def _server(self, reader: Reader) -> str:
         name = str(request.query.name or "")
         return self._live_page(name or "?", reader, SERVER, name, "")
+
+    def _history(self, reader: Reader) -> str:
+        main = self._past.main(str(request.query.range or ""), str(request.query.server or ""))
+        return page("Over time", main, user=reader.name, token=reader.token, here="/history")
 
     def _live_page(self, title: str, reader: Reader, kind: str, name: str, here: str) -> str:
         main = "\n".join(block.html for block in self._pages.blocks(kind, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import ssl
 import sys
 import threading
 import urllib.request
@@ -20,10 +21,14 @@ from dbhandler.command import Parser
 from dbhandler.console import http
 from dbhandler.console.app import Console
 from dbhandler.console.guard import Guard
-from dbhandler.console.inside import Moving
+from dbhandler.console.history import History
+from dbhandler.console.inside import Inside, Moving
 from dbhandler.console.looking import Looking, shown_moves
+from dbhandler.console.measuring import Measuring
 from dbhandler.console.pages import Pages
+from dbhandler.console.past import Past
 from dbhandler.console.watch import Watch
+from dbhandler.errors import ConfigError
 from dbhandler.os_user import leave_root
 from dbhandler.serf.access import addresses, auth_key, connect_first
 from dbhandler.settings.console import ConsoleSettings, console_settings
@@ -78,16 +83,39 @@ def _run(environ: Mapping[str, str]) -> int:
     leave_root(environ.get("DBHANDLER_OS_USER"))
     settings = _with_login(console_settings(environ))
     guard, watch = Guard(settings), _watch(settings, environ)
+    history = History(settings.history) if settings.history else None
+    # Each has a way of its own into servers: each is a thread.
     looking = Looking(watch, _ways(environ), _moving(watch, environ))
-    console = Console(watch, Pages(lambda: (watch.version, watch.sight), looking), guard)
+    measuring = Measuring(watch, history, _ways(environ), settings.metrics, _metrics_context(settings, environ))
+    pages = Pages(lambda: (watch.version, watch.sight), partial(_inside, looking, measuring))
+    console = Console(watch, pages, guard, Past(history))
     server = http.serve((settings.host, settings.port), console.application, guard.is_for_us)
     edge.leave_on(signal.SIGTERM, signal.SIGINT)
     threading.excepthook = ThreadFailure(server.shutdown)
     watch.start()
-    threading.Thread(target=looking.run, name="looking", daemon=True).start()
+    for run in (looking.run, measuring.run):
+        threading.Thread(target=run, daemon=True).start()
     logger.info("the page is at %s", _address(settings))
     server.serve_forever()
     return os.EX_SOFTWARE
+
+
+def _inside(looking: Looking, measuring: Measuring, node: str) -> Inside:
+    counts = measuring.counts(node)
+    return replace(looking(node), requests=counts.requests if counts else None)
+
+
+def _metrics_context(settings: ConsoleSettings, environ: Mapping[str, str]) -> ssl.SSLContext | None:
+    """By whose certificates servers that serve metrics over TLS are known."""
+    if settings.metrics is None or not settings.metrics.tls:
+        return None
+    if not (secrets := pool_secrets(environ)):
+        raise ConfigError(
+            "DBHANDLER_CONSOLE_METRICS with https:// needs DBHANDLER_POOL_SECRET, by which servers are known"
+        )
+    from dbhandler.trust.authority import pool_roots
+
+    return ssl.create_default_context(cadata=pool_roots(tuple(secrets)))
 
 
 def _in_memory(environ: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dbhandler.console.scraped import Counted
 from dbhandler.provisioning.overview import Row
 
 
@@ -22,26 +23,14 @@ class Moving:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request that a server has carried out or refused: when (UTC seconds), what, of which database, with what
-    outcome."""
-
-    at: float
-    operation: str
-    outcome: str
-    database: str = ""
-    reason: str = ""
-
-
-@dataclass(frozen=True)
 class Inside:
     """A server from inside. names are its databases where no more is known of them; more says how many are not told;
-    trouble why there is nothing."""
+    requests is what it was asked for, None where nobody tells; trouble why there is nothing, note what is beside it."""
 
     rows: Sequence[Row] | None = None
     names: Sequence[str] | None = None
     more: int = 0
     moves: Sequence[Moving] = ()
-    requests: Sequence[Asked] | None = None
+    requests: Sequence[Counted] | None = None
     trouble: str = ""
     note: str = ""

@@ -75,5 +75,6 @@ def release(version: str | None) -> str:
 FOR_PAGES = {
     "count": count, "duration": duration, "key": key, "look": look, "machine_moment": machine_moment, "moment": moment,
     "recoverable": recoverable, "release": release, "server_url": server_url, "sign": sign, "size": size,
+    "urlencode": urlencode,
 }  # fmt: skip
 """What templates may call."""

@@ -245,15 +245,15 @@ def _policy(read: Reader) -> Policy:
     )
 
 
-def metrics_settings(read: Reader) -> MetricsSettings | None:
+def metrics_settings(read: Reader, name: str = "DBHANDLER_METRICS") -> MetricsSettings | None:
     """Where metrics are served; None: nowhere. Raises ConfigError."""
-    value = read.text("DBHANDLER_METRICS")
+    value = read.text(name)
     if value is None:
         return None
     match = re.fullmatch(r"(https://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*):([0-9]{1,5})", value)
     if not match or not 1 <= int(match[3]) <= 65535:
         raise ConfigError(
-            "DBHANDLER_METRICS has to be :port or host:port, an IPv6 address in brackets, https:// before it for TLS, "
+            f"{name} has to be :port or host:port, an IPv6 address in brackets, https:// before it for TLS, "
             f"not {value!r}"
         )
     return MetricsSettings(match[2].strip("[]"), int(match[3]), bool(match[1]))

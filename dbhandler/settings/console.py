@@ -11,7 +11,7 @@ from pathlib import Path
 from dbhandler.address import agents, is_host
 from dbhandler.errors import ConfigError
 from dbhandler.log import shown
-from dbhandler.settings.config import DEFAULT_GROUP_SIZE
+from dbhandler.settings.config import DEFAULT_GROUP_SIZE, MetricsSettings, metrics_settings
 from dbhandler.settings.setting import Reader
 
 DOOR_PORT = 3306
@@ -24,8 +24,9 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 @dataclass(frozen=True)
 class ConsoleSettings:
     """host (empty: all addresses) and port are those of the page; password opens it; user_header is the header in which
-    a proxy at one of the networks `behind` names who has logged in there; doors are addresses of proxies
-    (`host:port`), history is the folder of its file, cluster_size is how many empty nodes begin a cluster."""
+    a proxy at one of the networks `behind` names who has logged in there; doors are addresses of proxies (`host:port`),
+    metrics is the port at which servers serve theirs, history is the folder of its file, cluster_size is how many empty
+    nodes begin a cluster."""
 
     host: str
     port: int
@@ -33,6 +34,7 @@ class ConsoleSettings:
     user_header: str | None = None
     behind: tuple[_Network, ...] = ()
     doors: tuple[str, ...] = ()
+    metrics: MetricsSettings | None = None
     history: Path | None = None
     cluster_size: int = DEFAULT_GROUP_SIZE
 
@@ -59,6 +61,7 @@ def console_settings(environ: Mapping[str, str]) -> ConsoleSettings:
         user_header=_header(read),
         behind=_behind(read),
         doors=agents("DBHANDLER_CONSOLE_DOORS", doors or "", DOOR_PORT),
+        metrics=_metrics(read),
         history=_folder(history),
         cluster_size=read.number_or(DEFAULT_GROUP_SIZE, "DBHANDLER_CLUSTER_SIZE", 1, 9),
     )
@@ -107,6 +110,13 @@ def _network(word: str) -> _Network:
         raise ConfigError(
             f"DBHANDLER_CONSOLE_BEHIND has to be addresses or networks (10.0.0.5, 10.0.0.0/24), not {shown(word)}"
         ) from None
+
+
+def _metrics(read: Reader) -> MetricsSettings | None:
+    found = metrics_settings(read, "DBHANDLER_CONSOLE_METRICS")
+    if found and found.host:
+        raise ConfigError("DBHANDLER_CONSOLE_METRICS has to be :port or https://:port, as all servers have it")
+    return found
 
 
 def _folder(value: str | None) -> Path | None:

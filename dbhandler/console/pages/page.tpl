@@ -18,7 +18,7 @@
 <p class="brand"><a href="/">dbhandler</a></p>
 <nav aria-label="Pages">
 <ul>
-% for address, name in (("/", "Cluster"),):
+% for address, name in (("/", "Cluster"), ("/history", "Over time")):
 <li><a href="{{address}}"{{!' aria-current="page"' if here == address else ""}}>{{name}}</a></li>
 % end
 </ul>

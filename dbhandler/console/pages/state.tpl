@@ -28,4 +28,5 @@
 % end
 <div><dt>Backup</dt><dd>{{recoverable(server.backup)}}</dd></div>
 </dl>
+<p><a href="/history?{{urlencode({"server": server.node})}}">This server over time</a></p>
 </section>

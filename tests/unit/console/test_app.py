@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -17,8 +18,11 @@ import pytest
 from dbhandler.console import http as served
 from dbhandler.console.app import Console
 from dbhandler.console.guard import COOKIE, Guard
-from dbhandler.console.inside import Asked, Inside, Moving
+from dbhandler.console.history import History
+from dbhandler.console.inside import Inside, Moving
 from dbhandler.console.pages import Pages
+from dbhandler.console.past import Past
+from dbhandler.console.scraped import Counted
 from dbhandler.console.watch import Watch
 from dbhandler.provisioning.overview import Row
 from dbhandler.serf.rpc import Serf
@@ -65,10 +69,11 @@ def console(
     agent: PlayedAgent,
     settings: ConsoleSettings = OPEN,
     inside: Callable[[str], Inside] = lambda _: Inside(),
+    history: History | None = None,
 ) -> Iterator[tuple[Browser, Watch]]:
     watch, guard = Watch(lambda: Serf(agent.address), (), settings), Guard(settings)
     pages = Pages(lambda: (watch.version, watch.sight), inside)
-    made = Console(watch, pages, guard)
+    made = Console(watch, pages, guard, Past(history))
     made.view("/broken", lambda _: str(1 / 0))
     server = served.serve(("127.0.0.1", 0), made.application, guard.is_for_us)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -128,7 +133,7 @@ def test_what_a_member_says_is_text(agent: PlayedAgent) -> None:
     agent.answers[HOSTILE] = answer(mysql="down", last_error=HOSTILE, version="<b>")
     inside = Inside(
         [Row(HOSTILE, HOSTILE, HOSTILE, size=1)], moves=[Moving(HOSTILE, HOSTILE, HOSTILE, HOSTILE, why=HOSTILE)],
-        requests=[Asked(0, HOSTILE, HOSTILE, HOSTILE, HOSTILE)], trouble=HOSTILE, note=HOSTILE,
+        requests=[Counted(HOSTILE, HOSTILE, 1.0)], trouble=HOSTILE, note=HOSTILE,
     )  # fmt: skip
     with console(agent, inside=lambda _: inside) as (browser, _):
         for path in ("/", "/server?" + urlencode({"name": HOSTILE}), "/server?" + urlencode({"name": "<script>x"})):
@@ -146,11 +151,11 @@ def test_a_server_that_is_not_there(page: Browser) -> None:
 def test_what_is_inside_of_a_server(agent: PlayedAgent) -> None:
     inside = Inside(
         [Row("shop", "shop", "main", age=60, size=2048, ends=1_800_000_000_000)], more=3,
-        moves=[Moving("blog", "a", "b", "copying", 40, 65)], requests=[Asked(0, "create_db", "denied", "x", "taken")],
+        moves=[Moving("blog", "a", "b", "copying", 40, 65)], requests=[Counted("create_db", "denied", 17.0)],
     )  # fmt: skip
     with console(agent, inside=lambda _: inside) as (browser, _):
         text = browser.ask("/server?name=a")[1]
-    for shown in ("2.0 KiB", "2027-01-15", "And 3 more", "40 %", "1 min 5 s left", "denied", "taken"):
+    for shown in ("2.0 KiB", "2027-01-15", "And 3 more", "40 %", "1 min 5 s left", "denied", "17"):
         assert shown in text
 
 
@@ -260,3 +265,12 @@ def test_readers_that_hang_do_not_keep_others_out(page: Browser) -> None:
     finally:
         for one in hanging:
             one.close()
+
+
+def test_what_was_is_a_page_too(agent: PlayedAgent, tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.add(time.time() - 30, {"total/databases": 7.0})
+    with console(agent, history=history) as (browser, _):
+        status, text, _ = browser.ask("/history?range=6h")
+        assert status == 200 and "7 now" in text and "<svg" in text
+        assert browser.ask("/history?range=%3Cb%3E&server=%3Cb%3E")[0] == 200
