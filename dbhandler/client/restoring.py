@@ -7,7 +7,7 @@ connection = restore_database("shop_before", at="2026-11-23 21:04:05", state_fil
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,11 +54,29 @@ def restore_database(
     kept = Path(restore_state) if restore_state is not None else beside(Path(state_file), target, "--restore-state")
     agents, key = addresses(rpc_addr, os.environ), rpc_auth if rpc_auth is not None else auth_key(os.environ)
     connect = lambda: connect_first(agents, key)  # noqa: E731
-    file, moment = StateFile(kept), _checked_moment(at)
-    account = _begun(own, check_name(target), user, file)
-    pools = trusted_pools(os.environ) or tuple(filter(None, [own.pool]))
-    _check_allowed(connect, own, pools)
     authority = AuthorityFile(Path(ca_file) if ca_file is not None else kept.with_suffix(CA_SUFFIX))
+    pools = trusted_pools(os.environ)
+    return restored(own, target, user, at, StateFile(kept), connect, pools, timeout, progress, authority)
+
+
+def restored(
+    own: State,
+    target: str,
+    user: str | None,
+    at: str,
+    file: StateFile,
+    connect: Callable[[], Serf],
+    pools: Sequence[str],
+    timeout: float,
+    progress: Progress,
+    authority: AuthorityFile = AuthorityFile(None),  # noqa: B008 - nothing in it changes
+) -> Connection:
+    """The same for the account `own`; file keeps the new one, connect opens a Serf RPC connection, pools are those that
+    are believed (none: that of the account). Raises as restore_database."""
+    moment = _checked_moment(at)
+    account = _begun(own, check_name(target), user, file)
+    pools = tuple(pools) or tuple(filter(None, [own.pool]))
+    _check_allowed(connect, own, pools)
     client = Client(connect, file, timeout, progress, pools=pools, authority=authority)
     made = client.create(target, user, {}, stays=True)
     now = file.known()

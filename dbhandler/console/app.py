@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,11 +11,16 @@ from urllib.parse import urlencode
 import bottle
 from bottle import Bottle, HTTPResponse, request, response
 
+from dbhandler.console.doing import Doing
 from dbhandler.console.guard import COOKIE, LIFETIME, Guard, Reader
 from dbhandler.console.pages import FOLDER, OVERVIEW, SERVER, Pages, page, render
 from dbhandler.console.past import Past
 from dbhandler.console.stream import events
 from dbhandler.console.watch import Watch
+from dbhandler.errors import DbHandlerError
+from dbhandler.log import shown
+
+logger = logging.getLogger(__name__)
 
 _FILES = {"style.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _NEXT = re.compile(r"/(server|history|do)?(\?[A-Za-z0-9%+&=._~-]*)?")
@@ -26,8 +32,9 @@ View = Callable[[Reader], str]
 class Console:
     """The pages of one cluster. application is what a WSGI server serves."""
 
-    def __init__(self, watch: Watch, pages: Pages, guard: Guard, past: Past) -> None:
-        self._watch, self._pages, self._guard, self._past = watch, pages, guard, past
+    def __init__(self, watch: Watch, pages: Pages, guard: Guard, past: Past, doing: Doing) -> None:
+        self._watch, self._pages, self._guard = watch, pages, guard
+        self._past, self._doing = past, doing
         # Exceptions are the server's matter (http.py): bottle would print what is inside.
         self.application = Bottle()
         self.application.config.update({"catchall": False, "json.enable": False})
@@ -42,6 +49,9 @@ class Console:
         self.view("/", self._overview)
         self.view("/server", self._server)
         self.view("/history", self._history)
+        self.view("/do", self._do)
+        self.view("/job", self._job)
+        self.act("/do", self._begin)
 
     def view(self, path: str, make: View) -> None:
         """Adds a page that whoever may look gets."""
@@ -91,6 +101,23 @@ class Console:
     def _history(self, reader: Reader) -> str:
         main = self._past.main(str(request.query.range or ""), str(request.query.server or ""))
         return page("Over time", main, user=reader.name, token=reader.token, here="/history")
+
+    def _do(self, reader: Reader, complaint: str = "") -> str:
+        return page("Do", self._doing.main(reader, complaint), user=reader.name, token=reader.token, here="/do")
+
+    def _begin(self, reader: Reader) -> str:
+        given = {str(name): str(request.forms.getunicode(name) or "") for name in request.forms}
+        try:
+            id = self._doing.begin(given.get("do", ""), given, reader)
+        except DbHandlerError as error:
+            return self._do(reader, str(error))
+        logger.info("%s: %s", shown(reader.name), shown(given.get("do", "")))
+        raise _to("/job?" + urlencode({"id": id}))
+
+    def _job(self, reader: Reader) -> str:
+        job = self._doing.job(str(request.query.id or ""), reader)
+        return page(job.title if job else "Not here", render("job", job=job), user=reader.name, token=reader.token,
+                    refresh=job is not None and not job.is_over)  # fmt: skip
 
     def _live_page(self, title: str, reader: Reader, kind: str, name: str, here: str) -> str:
         main = "\n".join(block.html for block in self._pages.blocks(kind, name))

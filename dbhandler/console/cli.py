@@ -19,10 +19,13 @@ from dbhandler import edge, log, passwords, paths
 from dbhandler.address import bracketed
 from dbhandler.command import Parser
 from dbhandler.console import http
+from dbhandler.console.actions import Actions
 from dbhandler.console.app import Console
+from dbhandler.console.doing import Doing
 from dbhandler.console.guard import Guard
 from dbhandler.console.history import History
 from dbhandler.console.inside import Inside, Moving
+from dbhandler.console.jobs import Jobs
 from dbhandler.console.looking import Looking, shown_moves
 from dbhandler.console.measuring import Measuring
 from dbhandler.console.pages import Pages
@@ -31,6 +34,7 @@ from dbhandler.console.watch import Watch
 from dbhandler.errors import ConfigError
 from dbhandler.os_user import leave_root
 from dbhandler.serf.access import addresses, auth_key, connect_first
+from dbhandler.serf.rpc import Serf
 from dbhandler.settings.console import ConsoleSettings, console_settings
 from dbhandler.settings.environment import prepared
 from dbhandler.settings.names import SECRETS
@@ -41,6 +45,7 @@ from dbhandler.thread_failure import ThreadFailure
 
 if TYPE_CHECKING:
     from dbhandler.console.ways import Ways
+    from dbhandler.pool.moving import PoolMoves
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +93,8 @@ def _run(environ: Mapping[str, str]) -> int:
     looking = Looking(watch, _ways(environ), _moving(watch, environ))
     measuring = Measuring(watch, history, _ways(environ), settings.metrics, _metrics_context(settings, environ))
     pages = Pages(lambda: (watch.version, watch.sight), partial(_inside, looking, measuring))
-    console = Console(watch, pages, guard, Past(history))
+    actions = Actions(watch.connect, trusted_pools(environ), _moves(environ))
+    console = Console(watch, pages, guard, Past(history), Doing(actions, Jobs()))
     server = http.serve((settings.host, settings.port), console.application, guard.is_for_us)
     edge.leave_on(signal.SIGTERM, signal.SIGINT)
     threading.excepthook = ThreadFailure(server.shutdown)
@@ -142,16 +148,24 @@ def _ways(environ: Mapping[str, str]) -> Ways | None:
     return Ways(secrets, Path(paths.run_dir(environ)) / "console")
 
 
-def _moving(watch: Watch, environ: Mapping[str, str]) -> Callable[[], Sequence[Moving]] | None:
-    """What tells of the moves of a pool with a directory."""
+def _moves(environ: Mapping[str, str]) -> Callable[[Serf], PoolMoves] | None:
+    """The moves of a pool with a directory, as an agent sees it; None for a pool without one."""
     if directory_settings(Reader(environ)) is None:
         return None
-    from dbhandler.pool.moves import as_objects
     from dbhandler.pool.servers import PoolServers
+
+    return lambda serf: PoolServers(serf, environ).moves()
+
+
+def _moving(watch: Watch, environ: Mapping[str, str]) -> Callable[[], Sequence[Moving]] | None:
+    """What tells of the moves of a pool with a directory."""
+    if (moves := _moves(environ)) is None:
+        return None
+    from dbhandler.pool.moves import as_objects
 
     def moving() -> Sequence[Moving]:
         with watch.connect() as serf:
-            found = PoolServers(serf, environ).moves()
+            found = moves(serf)
             return shown_moves(as_objects(found.all(), found.nodes))
 
     return moving

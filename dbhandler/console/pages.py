@@ -42,7 +42,7 @@ def _template(name: str) -> SimpleTemplate:
 
 def page(title: str, main: str, **values: object) -> str:
     """A whole page around its main part."""
-    defaults = {"user": None, "token": "", "live": None, "here": ""}
+    defaults = {"user": None, "token": "", "live": None, "here": "", "refresh": False}
     return render("page", title=title, main=main, version=__version__, **{**defaults, **values})
 
 

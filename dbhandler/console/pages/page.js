@@ -33,9 +33,13 @@ function show({ order, blocks }) {
 }
 
 for (const button of document.querySelectorAll("[data-copy]")) {
+  const text = document.getElementById(button.dataset.copy);
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    getSelection().selectAllChildren(text);
+    // Where the page has not come over TLS browsers leave the clipboard to the reader: it is selected.
+    if (!navigator.clipboard) return;
+    await navigator.clipboard.writeText(text.textContent);
     button.textContent = "Copied";
   });
 }

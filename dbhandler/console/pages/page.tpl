@@ -11,6 +11,9 @@
 % if live:
 <noscript><meta http-equiv="refresh" content="5"></noscript>
 % end
+% if refresh:
+<meta http-equiv="refresh" content="1">
+% end
 </head>
 <body>
 <a class="skip" href="#main">To the content</a>
@@ -18,7 +21,7 @@
 <p class="brand"><a href="/">dbhandler</a></p>
 <nav aria-label="Pages">
 <ul>
-% for address, name in (("/", "Cluster"), ("/history", "Over time")):
+% for address, name in (("/", "Cluster"), ("/history", "Over time"), ("/do", "Do")):
 <li><a href="{{address}}"{{!' aria-current="page"' if here == address else ""}}>{{name}}</a></li>
 % end
 </ul>

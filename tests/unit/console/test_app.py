@@ -16,10 +16,13 @@ from urllib.parse import urlencode
 import pytest
 
 from dbhandler.console import http as served
+from dbhandler.console.actions import Actions
 from dbhandler.console.app import Console
+from dbhandler.console.doing import Doing
 from dbhandler.console.guard import COOKIE, Guard
 from dbhandler.console.history import History
 from dbhandler.console.inside import Inside, Moving
+from dbhandler.console.jobs import Jobs
 from dbhandler.console.pages import Pages
 from dbhandler.console.past import Past
 from dbhandler.console.scraped import Counted
@@ -73,7 +76,7 @@ def console(
 ) -> Iterator[tuple[Browser, Watch]]:
     watch, guard = Watch(lambda: Serf(agent.address), (), settings), Guard(settings)
     pages = Pages(lambda: (watch.version, watch.sight), inside)
-    made = Console(watch, pages, guard, Past(history))
+    made = Console(watch, pages, guard, Past(history), Doing(Actions(watch.connect, (), timeout=0.0), Jobs()))
     made.view("/broken", lambda _: str(1 / 0))
     server = served.serve(("127.0.0.1", 0), made.application, guard.is_for_us)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -274,3 +277,48 @@ def test_what_was_is_a_page_too(agent: PlayedAgent, tmp_path: Path) -> None:
         status, text, _ = browser.ask("/history?range=6h")
         assert status == 200 and "7 now" in text and "<svg" in text
         assert browser.ask("/history?range=%3Cb%3E&server=%3Cb%3E")[0] == 200
+
+
+# --- what is done ---
+
+
+def token_of(text: str) -> str:
+    return str(re.findall(r'name="token" value="([^"]+)"', text)[0])
+
+
+def test_who_has_not_logged_in_does_nothing(page: Browser) -> None:
+    assert "<form" not in page.ask("/do")[1]
+    assert page.ask("/do", {"do": "request", "name": "shop", "token": ""})[0] == 403
+    assert page.ask("/job?id=x")[0] == 200
+
+
+def test_only_our_own_form_does_anything(agent: PlayedAgent) -> None:
+    with console(agent, LOGIN) as (browser, _):
+        assert browser.ask("/do", {"do": "request", "name": "shop"})[0] == 303
+        browser.log_in()
+        token = token_of(browser.ask("/do")[1])
+        asked = {"do": "request", "name": "shop", "token": token}
+        cases: list[tuple[dict[str, str], dict[str, str]]] = [
+            ({**asked, "token": ""}, {}), ({**asked, "token": token[::-1]}, {}),
+            (asked, {"Origin": "http://evil.example"}), (asked, {"Sec_Fetch_Site": "cross-site"}),
+        ]  # fmt: skip
+        for form, headers in cases:
+            assert browser.ask("/do", form, **headers)[0] == 403
+        status, _, answered = browser.ask("/do", asked)
+        assert status == 303 and answered["location"].startswith("/job?id=")
+        assert browser.ask("/do?do=request&name=shop&token=" + token)[0] == 200, "asking for a page does nothing"
+
+
+def test_what_is_refused_is_told_on_the_page(agent: PlayedAgent) -> None:
+    with console(agent, LOGIN) as (browser, _):
+        browser.log_in()
+        token = token_of(browser.ask("/do")[1])
+        text = browser.ask("/do", {"do": "<b>", "name": "x", "token": token})[1]
+        assert "nobody can do" in text and "<b>" not in text
+        location = browser.ask("/do", {"do": "request", "name": "shop", "token": token})[2]["location"]
+        deadline = time.monotonic() + PATIENCE
+        while "alert" not in (text := browser.ask(location)[1]):
+            assert 'http-equiv="refresh"' in text and time.monotonic() < deadline
+            time.sleep(0.1)
+        assert "waiting for the server" in text
+        assert "shown once" in browser.ask(location)[1]
