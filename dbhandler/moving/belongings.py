@@ -3,6 +3,7 @@ as the server stores them and their ends."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,6 +53,17 @@ class Belongings:
         """The accounts' user names."""
         return [holder.user for holder in self.holders]
 
+    @property
+    def filler(self) -> str:
+        """The account that fills it: the owner's, or else one for that time. Each database has its own, for two nodes
+        of a cluster may be at it; nobody else gets one of that name (requests/policy.py)."""
+        return self.owner or f"dbhandler_move_{hashlib.sha256(self.database.encode()).hexdigest()[:16]}"
+
+    @property
+    def made(self) -> list[str]:
+        """All accounts that are made for it."""
+        return self.users if self.owner else [*self.users, self.filler]
+
 
 def belongings(server: Server, database: str) -> Belongings:
     """What belongs to a database on a server. Raises Denied where an account reaches it that was not asked for here, or
@@ -98,14 +110,14 @@ class Receiving:
             if self._accounts.exists(user) or self._registry.entry_of(user) or self._table.of(user):
                 raise Denied(f"the user name {shown(user)} is taken on that server")
 
-    def begin(self, goods: Belongings, filler: str) -> Credentials:
+    def begin(self, goods: Belongings) -> Credentials:
         """Makes the account that may fill the database, with a password that nobody knows, and takes the names of all
         others: nobody else is to get one meanwhile."""
         for user in goods.users:
-            if user != filler:
+            if user != goods.filler:
                 self._make(goods.database, user)
                 self._server.execute(drop_sql.lock(user, locked=True))
-        asker = self._make(goods.database, filler)
+        asker = self._make(goods.database, goods.filler)
         self._accounts.grant(asker)
         return asker
 

@@ -38,8 +38,6 @@ CATCHING_UP, STOP_PATIENCE, REACH = 600.0, 20.0, 8.0
 """Seconds: for what came while it was copied or compared; for the source to stop; for the last changes after that."""
 LOOK = 0.03
 """Seconds between two looks whether the source has stopped."""
-NOBODYS = "dbhandler_move"
-"""The account that fills a database which has no owner."""
 _ENDED = "somebody has given it up"
 
 
@@ -88,7 +86,7 @@ class Coming:
             present_position(connection, self._here.engine)
         check_whole(source, self._here.server, self._database, self._original.name)
         goods, name = belongings(source, self._database), shown(self._database)
-        if why := definers.others(source, self._database, goods.owner or NOBODYS):
+        if why := definers.others(source, self._database, goods.filler):
             raise Denied(f"{why}. That cannot be made elsewhere with its rights")
         if self._move.is_back:
             self._here.receiving.check_free(goods, self._users_here())
@@ -102,10 +100,10 @@ class Coming:
         """Loads the database; returns at which position of the source's log it is."""
         self._total = sum(int(str(size)) for _, size, _ in source.execute(overview_sql.sizes_of(self._database)))
         # First, so that whatever is killed it is known what is to be removed.
-        self._note({"users": _users(goods)})
+        self._note({"users": goods.made})
         [(charset, collation)] = source.execute(drop_sql.defaults(self._database))
         self._here.server.execute(sql.create_database(self._database, str(charset), str(collation)))
-        filler = self._here.receiving.begin(goods, goods.owner or NOBODYS)
+        filler = self._here.receiving.begin(goods)
         dump = command(self._here.engine, self._access.option_file(self._original, self._here.engine), self._database)
         referenced = {
             str(table).encode() for (table,) in source.execute(privilege_sql.referenced_tables(self._database))
@@ -185,7 +183,7 @@ class Coming:
         """Makes all else as it is there now, and then the name this server's."""
         last = self._last(source, goods)
         if not goods.owner:
-            self._here.server.execute(sql.drop_user(NOBODYS))
+            self._here.server.execute(sql.drop_user(goods.filler))
         scheduled = events_of(source, self._database, last.users)
         self._note({"users": last.users, "events": [event.as_json() for event in scheduled]})
         position = position_of(self._here.server)
@@ -197,7 +195,7 @@ class Coming:
         if (last := belongings(source, self._database)) == goods:
             return goods
         self._here.receiving.check_free(last, goods.users)
-        self._note({"users": [*_users(goods), *last.users]})
+        self._note({"users": [*goods.made, *last.users]})
         roles = {holder.user: holder.role for holder in last.holders}
         self._here.receiving.without([one.user for one in goods.holders if roles.get(one.user) != one.role])
         self._here.receiving.make(last)
@@ -240,8 +238,3 @@ class Coming:
         if row is None or row.attempt != self._move.attempt or row.step not in steps:
             raise GivenUp(row.why if row and row.why else _ENDED)
         return row
-
-
-def _users(goods: Belongings) -> list[str]:
-    """All accounts that are made for it."""
-    return goods.users if goods.owner else [*goods.users, NOBODYS]

@@ -11,15 +11,9 @@ from dbhandler.requests.payload import Request
 from dbhandler.requests.reserved_names import is_reserved
 
 DEFAULT_PATTERN = "[A-Za-z0-9_][A-Za-z0-9_$-]*"
-SYSTEM_USERS = frozenset({
-    "root", "admin", "mysql", "public", "debian-sys-maint", "healthcheck",
-    # The backup's (trust/backup.py, which is slow to load).
-    "dbhandler_backup",
-    "dbhandler_restore",
-    # The directory's (trust/directory.py).
-    "dbhandler_directory",
-})  # fmt: skip
-SYSTEM_USER_PREFIXES = ("mysql.", "mariadb.")
+SYSTEM_USERS = frozenset({"root", "admin", "mysql", "public", "debian-sys-maint", "healthcheck"})
+SYSTEM_USER_PREFIXES = ("mysql.", "mariadb.", "dbhandler_")
+"""The last one's are ours: of backups, the directory, moves."""
 MAX_ACCOUNTS = 8
 """Accounts of one database beside its own, where the server's owner says nothing."""
 MAX_COPIES = 2

@@ -289,6 +289,8 @@ REFUSALS: dict[str, tuple[str, str, Make]] = {
             "mysql.sys",
             "debian-sys-maint",
             "PUBLIC",
+            "dbhandler_move_0",
+            "DBHANDLER_backup",
         )
     },
     "a wrong password": ("denied", "has another password", lambda server: sealed(server, "taken", OTHER)),

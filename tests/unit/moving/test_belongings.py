@@ -121,7 +121,7 @@ def test_only_who_fills_it_gets_in_before_it_is_whole_and_only_by_a_password_tha
     source: Source, target: Machine
 ) -> None:
     goods = read(source)
-    filler = receiving(target).begin(goods, "anna")
+    filler = receiving(target).begin(goods)
     assert (filler.user, filler.database, len(filler.password) > 15) == ("anna", "shop", True)
     assert target.logins["reader"].locked and not target.logins["reader"].writes
     made = [one for one in target.executed if one.text.startswith("CREATE USER")]
@@ -136,7 +136,7 @@ def test_only_who_fills_it_gets_in_before_it_is_whole_and_only_by_a_password_tha
 def test_made_twice_it_is_the_same_and_nothing_of_others_is_touched(source: Source, target: Machine) -> None:
     goods = read(source)
     for _ in range(2):
-        receiving(target).begin(goods, "anna")
+        receiving(target).begin(goods)
         receiving(target).make(goods)
     assert sorted(target.logins) == ["anna", "blogger", "reader"] and target.logins["blogger"] == Login("blog")
     for _ in range(2):
@@ -146,7 +146,7 @@ def test_made_twice_it_is_the_same_and_nothing_of_others_is_touched(source: Sour
 
 @pytest.mark.parametrize("name", ["a_b", "50%", "we`ird"])
 def test_a_grant_is_for_this_database_alone(source: Source, target: Machine, name: str) -> None:
-    receiving(target).begin(replace(read(source), database=name), "anna")
+    receiving(target).begin(replace(read(source), database=name))
     [grant] = [one for one in target.executed if one.text.startswith("GRANT")]
     expected = name.replace("_", "\\_").replace("%", "\\%").replace("`", "``").replace("%", "%%")
     assert f" ON `{expected}`.* TO %s@%s" in grant.text
