@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dbhandler.console.history import History
 from dbhandler.requests.backup_state import BackupState, Trouble
 from dbhandler.requests.restore_box import source_id
 from tests.support.consoles import ENTER, TAB, ConsoleProcess, Onlooker
@@ -46,12 +49,30 @@ def agent() -> Iterator[PlayedAgent]:
 
 @pytest.fixture
 def console(agent: PlayedAgent, tmp_path: Path) -> Iterator[ConsoleProcess]:
-    with ConsoleProcess(agent.address, tmp_path / "log", DBHANDLER_CONSOLE_PASSWORD=PASSWORD) as process:
+    history = a_day(tmp_path / "history")
+    settings = {"DBHANDLER_CONSOLE_PASSWORD": PASSWORD, "DBHANDLER_CONSOLE_HISTORY": str(history)}
+    with ConsoleProcess(agent.address, tmp_path / "log", **settings) as process:
         yield process
 
 
+def a_day(folder: Path) -> Path:
+    """A history of the last hour, as one that is noted while a cluster is used."""
+    folder.mkdir()
+    history, now = History(folder), time.time()
+    for number in range(240):
+        wave = math.sin(number / 25)
+        history.add(now - 3600 + 15 * number, {
+            "total/servers": 6.0, "total/ready": 5.0 if 90 < number < 110 else 6.0, "total/spool": max(0.0, -9 * wave),
+            "total/databases": 10.0 + number // 60, "total/requests/created": 1.0 + wave,
+            "total/requests/denied": 0.2, "total/latency": 0.004 + 0.002 * wave, "total/queries": 120.0 + 80 * wave,
+            "total/connections": 24.0 + 8 * wave, "total/bytes": 3e9 + 2e6 * number,
+        })  # fmt: skip
+    return folder
+
+
 def pages(console: ConsoleProcess) -> list[str]:
-    return [f"{console.url}{path}" for path in ("/", "/server?name=db1", "/server?name=db2", "/server?name=nobody")]
+    paths = ("/", "/server?name=db1", "/server?name=db2", "/server?name=nobody", "/history", "/do", "/job?id=x", "/x")
+    return [f"{console.url}{path}" for path in paths]
 
 
 def test_every_page_can_be_used_by_everybody(console: ConsoleProcess, looker: Onlooker) -> None:
@@ -60,6 +81,9 @@ def test_every_page_can_be_used_by_everybody(console: ConsoleProcess, looker: On
     looker.log_in_console(f"{console.url}/", PASSWORD)
     eventually("the servers", lambda: "db2" in looker.text and "recoverable from" in looker.text)
     looker.screenshot("console")
+    looker.open(f"{console.url}/history")
+    assert looker.count("figure") == 8
+    looker.screenshot("console-history")
     for url in pages(console):
         for scheme in ("light", "dark"):
             looker.colours(scheme)
@@ -191,10 +215,9 @@ def test_a_server_is_killed_while_one_looks(site: Site, looker: Onlooker) -> Non
     )
     looker.log_in_console(f"{site.url}/", PASSWORD)
     eventually("both servers", lambda: looker.count("article.good") == 2)
+    # A bare name: each of them makes it.
     docker("exec", site.agent, "serf", "query", f"-rpc-auth={KEY}", "create_db", "shop")
     looker.open(f"{site.url}/server?name=a")
-    first = "shop" in looker.text_of("#databases")
-    looker.open(f"{site.url}/server?name={'a' if first else 'b'}")
     eventually("what it holds", lambda: "shop" in looker.text_of("#databases"))
     looker.screenshot("console-server")
     looker.open(f"{site.url}/")
@@ -208,6 +231,30 @@ def test_a_member_without_the_secret_is_shown_as_that(site: Site, looker: Onlook
     looker.log_in_console(f"{site.url}/", PASSWORD)
     eventually("its name", lambda: HOSTILE in looker.text)
     assert "unproven" in looker.text and not looker.was_changed_by_script() and looker.count("img") == 0
+
+
+def test_a_database_is_asked_for_and_its_password_is_shown_once(site: Site, looker: Onlooker) -> None:
+    # The other one is gone, and might have a database of any name.
+    docker("exec", site.agent, "serf", "force-leave", f"-rpc-auth={KEY}", "b")
+    looker.log_in_console(f"{site.url}/", PASSWORD)
+    looker.open(f"{site.url}/do")
+    looker.type("#request-name", "asked")
+    looker.screenshot("console-do")
+    looker.click("form:has(#request-name) button")
+    url = eventually("the URL", lambda: looker.text_of("#url") if looker.count("#url") else "")
+    assert looker.complaints() == []
+    found = re.fullmatch(r"mysql://asked:([^@]+)@[^/]+/asked", url)
+    assert found
+    looker.click("[data-copy]")
+    eventually("the word of it", lambda: "Copied" in looker.text)
+    login = ("-e", f"MYSQL_PWD={found[1]}", site.servers[0], "mariadb", "-uasked", "-h127.0.0.1", "asked", "-Nse")
+    assert docker("exec", *login, "SELECT DATABASE()").stdout.strip() == "asked"
+    looker.open(looker.address)
+    assert found[1] not in looker.html() and "shown once" in looker.text
+    kept = docker(
+        "exec", site.console, "sh", "-c", "cat /proc/1/environ /history/* /run/dbhandler/* 2>/dev/null; true"
+    ).stdout
+    assert found[1] not in kept + docker("logs", site.console).stdout
 
 
 def test_what_serves_is_not_root_and_tells_no_secret(site: Site) -> None:
