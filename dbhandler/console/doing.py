@@ -58,7 +58,7 @@ FORMS = (
     ),
     Form(
         "restore", "Restore beside", "Restore it",
-        "dbhandler-request NAME --state FILE --restore-as TARGET --restore-at MOMENT",
+        "dbhandler-request NAME --state FILE --restore-as TARGET --at MOMENT",
         (_DATABASE, _USER, _PASSWORD, Field("at", "As it was at", hint="2026-11-23 21:04:05, UTC"),
          Field("target", "Into a new database")),
         "The present one stays as it is. The server has to have DBHANDLER_ALLOW_RESTORE=1.",

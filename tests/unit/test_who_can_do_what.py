@@ -12,6 +12,7 @@ STRANGER, MEMBER, POOL, RPC_KEY, TENANT = (
     f"hostile/test_{name}.py::test_" for name in ("stranger", "member", "pool", "rpc_key", "tenant")
 )
 OWN = "backup/test_own.py::test_"
+CONSOLE, LOOKED_AT = "unit/console/test_", "example/test_console.py::test_"
 QUOTA = "image/test_quota.py::test_"
 ROLES, COPIES = "image/test_roles.py::test_", "image/test_copies.py::test_"
 NOTHING_FOREIGN = (
@@ -169,6 +170,38 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "drop, copy or restore the database": (
         f"{ROLES}who_has_a_role_proves_it_and_has_no_say_in_the_database", f"{COPIES}nobody_else_gets_one",
         f"{OWN}who_was_given_an_account_restores_nothing",
+    ),
+    # The console.
+    "see that there is one, and try passwords, ten a minute": (
+        f"{CONSOLE}app.py::test_without_a_session_there_is_nothing_but_the_log_in",
+        f"{CONSOLE}guard.py::test_after_some_wrong_ones_an_address_waits_and_no_other_does",
+    ),
+    "see anything of the cluster without a login": (
+        f"{CONSOLE}app.py::test_without_a_session_there_is_nothing_but_the_log_in",
+        f"{CONSOLE}cli.py::test_beyond_this_host_there_is_always_a_password",
+        f"{CONSOLE}guard.py::test_a_proxy_says_who_it_is_and_nobody_else_does",
+    ),
+    "have a browser of somebody else's do something there": (
+        f"{CONSOLE}app.py::test_only_our_own_form_does_anything",
+        f"{CONSOLE}app.py::test_another_sites_form_does_not_log_in",
+    ),
+    "have one read it under another name": (f"{CONSOLE}app.py::test_another_name_for_this_host_reads_nothing",),
+    "keep others from the page": (
+        f"{CONSOLE}app.py::test_readers_that_hang_do_not_keep_others_out",
+        f"{CONSOLE}app.py::test_large_and_odd_requests_are_refused",
+    ),
+    "be shown, with its name and words": (f"{LOOKED_AT}a_hostile_member_says_what_it_likes_and_does_nothing",),
+    "run anything in the browser, or load anything into it": (
+        f"{LOOKED_AT}a_hostile_member_says_what_it_likes_and_does_nothing",
+        f"{LOOKED_AT}a_member_without_the_secret_is_shown_as_that",
+        f"{CONSOLE}app.py::test_what_a_member_says_is_text",
+        f"{CONSOLE}app.py::test_every_answer_keeps_the_browser_from_doing_more",
+    ),
+    "push what is true out of sight": (
+        f"{CONSOLE}sight.py::test_made_up_members_do_not_push_true_ones_out_of_sight",
+    ),
+    "make it slow": (
+        f"{CONSOLE}judged.py::test_thousands_of_made_up_nodes_cost_no_time", f"{LOOKED_AT}three_hundred_servers",
     ),
     # The admin.
     "everything": (f"{TENANT}the_admin_does_everything",),

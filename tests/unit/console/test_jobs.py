@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
 import pytest
 
+from dbhandler.client.options import check, parser
 from dbhandler.console.actions import Actions, Done, Progress
-from dbhandler.console.doing import BY_NAME, Doing
+from dbhandler.console.doing import BY_NAME, Doing, Form
 from dbhandler.console.guard import Reader
 from dbhandler.console.jobs import KEPT, MOST, MOST_LINES, Job, Jobs
 from dbhandler.errors import Denied, InvalidRequest, TryLater
@@ -138,3 +140,10 @@ def test_each_button_stands_beside_the_command_that_does_the_same(doing: Doing) 
     for form in BY_NAME.values():
         assert form.command.startswith(("dbhandler-request ", "dbhandler-pool "))
         assert (form.button in text) is not form.needs_directory
+
+
+@pytest.mark.parametrize("form", [form for form in BY_NAME.values() if form.command.startswith("dbhandler-request")])
+def test_the_command_that_is_shown_is_one(form: Form) -> None:
+    words = re.sub(r"[\[\]]", "", form.command).split()[1:]
+    known = parser().parse_args([{"LABELS": "ssd", "NAME": "shop", "TARGET": "old"}.get(word, word) for word in words])
+    check(known, [])
