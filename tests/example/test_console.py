@@ -174,10 +174,11 @@ class Site:
     def __init__(self, makings: Containers) -> None:
         self.makings, self.network = makings, makings.network()
         self.agent = self._run("dbhandler-serf")
-        self.servers = [self._run("dbhandler:mariadb", "-e", f"SERF_JOIN={self.agent}", "-h", name) for name in "ab"]
+        joins = ("-e", f"SERF_JOIN={self.agent}", "-e", "DBHANDLER_METRICS=:9104")
+        self.servers = [self._run("dbhandler:mariadb", *joins, "-h", name) for name in "ab"]
         self.console = self._run(
             "dbhandler-console", "-p", "127.0.0.1::8080", "-e", f"SERF_RPC_ADDR={self.agent}:7373",
-            "-e", f"DBHANDLER_CONSOLE_PASSWORD={PASSWORD}",
+            "-e", f"DBHANDLER_CONSOLE_PASSWORD={PASSWORD}", "-e", "DBHANDLER_CONSOLE_METRICS=:9104",
         )  # fmt: skip
 
     @property
@@ -219,6 +220,7 @@ def test_a_server_is_killed_while_one_looks(site: Site, looker: Onlooker) -> Non
     docker("exec", site.agent, "serf", "query", f"-rpc-auth={KEY}", "create_db", "shop")
     looker.open(f"{site.url}/server?name=a")
     eventually("what it holds", lambda: "shop" in looker.text_of("#databases"))
+    eventually("what it was asked for", lambda: "create_db" in looker.text_of("#requests"))
     looker.screenshot("console-server")
     looker.open(f"{site.url}/")
     docker("kill", site.servers[1])
