@@ -244,14 +244,6 @@ def warnings() -> Statement:
     return Statement("SHOW WARNINGS")
 
 
-def cluster_status() -> Statement:
-    """Rows (name, value) that say what a cluster's node is."""
-    return Statement(
-        "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_cluster_state_uuid', "
-        "'wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_ready')"
-    )
-
-
 def uptime() -> Statement:
     """One row: (name, seconds since the server started)."""
     return status("Uptime")

@@ -1,4 +1,4 @@
-"""dbhandler-cluster: what the operator of a Galera cluster sees, and the way out of a total outage."""
+"""dbhandler-cluster: what the operator of a cluster sees, and the way out of a total outage."""
 
 from __future__ import annotations
 
@@ -104,9 +104,15 @@ def report(sight: Sight) -> list[str]:
 
 def _row(node: Node) -> tuple[str, ...]:
     # The position of a server that runs moves on all the time; that of one that waits is what counts in an outage.
-    position = f"{node.uuid}:{node.seqno if node.mode == Mode.WAITING else '…'}" if node.holds == Holds.DATA else "-"
+    position = (
+        f"{node.uuid}:{_position(node) if node.mode == Mode.WAITING else '…'}" if node.holds == Holds.DATA else "-"
+    )
     state = node.mode if node.alive else f"away (was {node.mode})"
     return shown(node.name).strip("'"), node.host, node.id, state, node.holds, position
+
+
+def _position(node: Node) -> str:
+    return "?" if node.has is None else str(node.has)
 
 
 def order_for(sight: Sight, name: str, accept_loss: bool) -> str:
@@ -127,7 +133,7 @@ def order_for(sight: Sight, name: str, accept_loss: bool) -> str:
 
 def _risk(me: Node, others: Sequence[Node], names: Mapping[str, str]) -> str | None:
     """Why another node may hold more than this one, None where none can."""
-    ahead = [node for node in others if node.holds == Holds.DATA and (node.uuid != me.uuid or node.seqno > me.seqno)]
+    ahead = [node for node in others if node.holds == Holds.DATA and not (node.uuid == me.uuid and me.covers(node))]
     if ahead:
         return f"{names_of(ahead)} may hold more than {shown(me.name)}"
     if unheard := [node for node in others if not node.alive or node.mode != Mode.WAITING]:

@@ -1,11 +1,11 @@
-"""Pure: who begins a Galera cluster, who joins it, and who waits for whom.
+"""Pure: who begins a cluster, who joins it, and who waits for whom.
 
 A server that begins although another one is ahead of it loses data, so the absence of an answer is never taken for an
 empty cluster, and nobody begins on what it alone sees. A node begins only when
 
 - no node of the cluster serves, and every living one waits, its position standing still;
-- either all are empty, and as many as the owner expects; or it is among the most advanced, and all nodes of the last
-  primary component that these were in are there;
+- either all are empty, and as many as the owner expects; or it holds all that any of them holds, and all nodes of the
+  last primary component that those with as much were in are there;
 - every one of them has voted for it, in this run of it. A vote is kept over restarts, and withdrawn only when the
   candidate itself has given way to another: so two nodes that see different things cannot both have all votes.
 """
@@ -122,19 +122,25 @@ def _ballot(me: Node, voters: list[Node], others: Sequence[Node], size: int, nam
     obstacle = _unknown_ahead(holders, leaders, voters, known) if holders else _not_new(voters, others, size)
     if obstacle:
         return _wait(me, obstacle)
-    return _vote(me, voters, min(leaders, key=_rank))
+    if not leaders:
+        return _refuse(me, f"each has what another one has not: {_holdings(holders)}")
+    return _vote(me, voters, _best(leaders, voters))
 
 
 def _leaders(holders: list[Node]) -> list[Node]:
-    top = max(node.seqno for node in holders)
-    return [node for node in holders if node.seqno == top]
+    """Those that hold all that any of them holds."""
+    return [node for node in holders if all(node.covers(other) for other in holders)]
+
+
+def _holdings(nodes: Iterable[Node]) -> str:
+    return ", ".join(f"{shown(node.name)} holds {node.uuid}:{node.has}" for node in nodes)
 
 
 def _unknown_ahead(
     holders: list[Node], leaders: list[Node], voters: list[Node], names: Mapping[str, str]
 ) -> str | None:
     """Why one might be ahead of the most advanced ones that are there, None where that cannot be."""
-    if unknown := [node for node in holders if node.seqno < 0]:
+    if unknown := [node for node in holders if node.has is None]:
         return f"waiting for the operator: the position of {names_of(unknown)} could not be recovered"
     if unknown := [node for node in leaders if not node.view]:
         return f"waiting for the operator: with whom {names_of(unknown)} served last is not known"
@@ -183,8 +189,7 @@ def _next_vote(me: Node, voters: list[Node], natural: Node) -> Ballot | None:
     if chosen is None:
         return None
     if chosen is me:
-        better = [node for node in voters if node.is_candidate and _rank(node) < _rank(me)]
-        return min(better, key=_rank).ballot if better else me.ballot
+        return _best([me, *(node for node in voters if node.is_candidate)], voters).ballot
     if chosen.vote is None or chosen.is_candidate:
         return chosen.ballot
     # It has given way, and so will never begin on this vote.
@@ -192,8 +197,13 @@ def _next_vote(me: Node, voters: list[Node], natural: Node) -> Ballot | None:
     return successor.ballot if successor else None
 
 
-def _rank(node: Node) -> tuple[int, str, str]:
-    return -node.seqno if node.holds == Holds.DATA else 1, node.name, node.id
+def _best(nodes: Sequence[Node], voters: Sequence[Node]) -> Node:
+    """The one with most of the voters behind it; of equals the one with the lowest name."""
+
+    def rank(node: Node) -> tuple[int, str, str]:
+        return -sum(map(node.covers, voters)), node.name, node.id
+
+    return min(nodes, key=rank)
 
 
 def _wait(me: Node, reason: str) -> Decision:

@@ -1,4 +1,4 @@
-"""What one node of a Galera cluster says of itself: in its Serf tags `cluster` (the name) and `galera` (all else)."""
+"""What one node of a cluster says of itself: in its Serf tags `cluster` (the name) and `galera` (all else)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dbhandler.group.transactions import Transactions
 from dbhandler.log import shown
-from dbhandler.serf.members import Member
+from dbhandler.serf.members import MYSQL_PORT, Member
 from dbhandler.serf.tags import Tag
 
 
@@ -44,9 +45,12 @@ class Holds(StrEnum):
 MAX_VIEW = 9
 """Nodes of a view that a tag has room for; of a larger one it says nothing, so others wait for the operator."""
 
+MAX_LENGTH = 190
+"""Characters of the tag: all tags of a Serf member together have 512 bytes."""
+
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WORD = re.compile(r"[0-9a-f]{1,8}")
-SEQNO = re.compile(r"-1|[0-9]{1,19}")
+_NOT_KNOWN = "-1"
 
 
 @dataclass(frozen=True)
@@ -62,20 +66,22 @@ class Ballot:
 
 @dataclass(frozen=True)
 class Node:
-    """One node. uuid and seqno are its position (for data only), view the identities of the nodes in the last primary
-    component it was in, or is (empty: not known), vote the node that it lets begin. alive, name and host are Serf's."""
+    """One node. uuid is the history that it is in, has what it holds of that one (for data only; None: not known), view
+    the identities of the nodes in the last primary component it was in, or is (empty: not known), vote the node that it
+    lets begin. alive, name, host and port (the server's) are Serf's."""
 
     id: str
     mode: Mode
     holds: Holds
     nonce: str = "0"
     uuid: str = ""
-    seqno: int = -1
+    has: Transactions | None = None
     view: frozenset[str] = frozenset()
     vote: Ballot | None = None
     name: str = ""
     host: str = ""
     alive: bool = True
+    port: int = MYSQL_PORT
 
     @property
     def serves(self) -> bool:
@@ -87,30 +93,39 @@ class Node:
         """What others put into their vote for this node."""
         return Ballot(self.id, self.nonce)
 
+    def covers(self, other: Node) -> bool:
+        """Does it surely hold all that the other one holds?"""
+        return self.has is not None and other.has is not None and self.has.holds(other.has)
+
     @property
     def is_candidate(self) -> bool:
         return self.vote is not None and self.vote.id == self.id
 
 
 def encode(node: Node) -> str:
-    """The value of the tag `galera`: six words, at most 190 bytes (all tags of a Serf member together have 512), or
-    `unknown` for a node that cannot be told. Whatever this makes, `decode` understands."""
-    position = f"{node.uuid}:{node.seqno}" if node.holds == Holds.DATA else "-"
+    """The value of the tag `galera`: six words, at most MAX_LENGTH characters, or `unknown` for a node that cannot be
+    told. Whatever this makes, `decode` understands."""
+    position = f"{node.uuid}:{_told(node.has)}" if node.holds == Holds.DATA else "-"
     view = sorted(node.view) if len(node.view) <= MAX_VIEW and all(map(_WORD.fullmatch, node.view)) else []
     words = (node.mode, node.holds, position, str(node.ballot), str(node.vote or "-"), ".".join(view))
     text = " ".join(word or "-" for word in words)
+    if len(text) > MAX_LENGTH and node.has is not None:
+        # A set with so many holes is not known to others, who wait for the operator then.
+        return encode(replace(node, has=None))
     return text if decode(text) else Mode.UNKNOWN
 
 
 def decode(text: str) -> Node | None:
     """The node of a tag, None for a text that is none: it comes from the network."""
+    if len(text) > MAX_LENGTH:
+        return None
     try:
         mode, holds, position, own, vote, view = text.split(" ")
         ballot = _ballot(own)
         node = Node(ballot.id, Mode(mode), Holds(holds), ballot.nonce, vote=None if vote == "-" else _ballot(vote))
         if node.holds is Holds.DATA:
-            uuid, seqno = position.rsplit(":", 1)
-            node = replace(node, uuid=_matched(UUID, uuid), seqno=int(_matched(SEQNO, seqno)))
+            uuid, has = position.rsplit(":", 1)
+            node = replace(node, uuid=_matched(UUID, uuid), has=_heard(has))
         members = [] if view == "-" else [_matched(_WORD, word) for word in view.split(".")]
     except ValueError:
         return None
@@ -134,7 +149,16 @@ def _node(member: Member) -> Node:
     node = decode(member.tags.get(Tag.GALERA, ""))
     # Its name stands in for an identity that nobody has heard yet.
     node = node or Node(f"({member.name})", Mode.UNKNOWN, Holds.FOREIGN)
-    return replace(node, name=member.name, host=member.host, alive=member.alive)
+    port = member.server_port or MYSQL_PORT
+    return replace(node, name=member.name, host=member.host, alive=member.alive, port=port)
+
+
+def _told(has: Transactions | None) -> str:
+    return _NOT_KNOWN if has is None else str(has)
+
+
+def _heard(text: str) -> Transactions | None:
+    return None if text == _NOT_KNOWN else Transactions.parse(text)
 
 
 def _ballot(text: str) -> Ballot:

@@ -11,23 +11,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
-from dbhandler import edge, files, log, usage
+from dbhandler import edge, log, usage
 from dbhandler.engine.binlog import inserted
-from dbhandler.engine.private_server import TETHER
 from dbhandler.errors import DbHandlerError, Unavailable
-from dbhandler.first_start.work import FirstStartWork
-from dbhandler.group.data import DataDir, Position, recovery
 from dbhandler.group.decision import Action, Decision, before, decide
+from dbhandler.group.engine import Position, Starting
+from dbhandler.group.engines import starting
 from dbhandler.group.node import Holds, Mode, Node, encode, names_of
-from dbhandler.group.options import numbering, server_options, transfer_environment, transfer_file
 from dbhandler.group.store import BEGIN_ORDER, LOSS_ORDER, GroupStore, View
-from dbhandler.group.transfer import end_remains
 from dbhandler.group.trusted import TrustedNodes
-from dbhandler.group.volume import PROVIDER
-from dbhandler.inventory import InRun
 from dbhandler.log import shown
 from dbhandler.serf.kept import KeptConnection, OwnTags
 from dbhandler.serf.launch import connect
@@ -38,7 +32,6 @@ from dbhandler.serf.tags import Tag
 from dbhandler.settings.config import Config, GroupSettings
 from dbhandler.settings.output import log_format
 from dbhandler.trust.pool import Pool
-from dbhandler.volume import belonging
 
 logger = logging.getLogger(__name__)
 
@@ -48,37 +41,27 @@ Decides how this node's server starts, and becomes it. supervisord runs it; see 
 """
 INTERVAL = 0.2
 """Seconds between two looks at the other nodes."""
-SENDER_PATIENCE = 10.0
-"""Seconds after which the sender of a transfer that was cut has surely given up (it tries for 4 s, see the Dockerfile).
-It would find the receiver of the next transfer, and both would fail; so would, by the sender left over, every later
-one."""
 TURN_PATIENCE = 10.0
 """Seconds for which those who join before this node are waited for: within them a server reaches the group or ends
 (pc.wait_prim_timeout)."""
 
 
 class Starter:
-    """Looks at the cluster until it is decided how to start. connect opens a connection to the local Serf agent; enter
-    notes that the volumes are the cluster's from then on; pool is that of all nodes, None where they have no
-    secret, tls_dir the folder of their files for TLS. numbered: they write binary logs."""
+    """Looks at the cluster until it is decided how to start. engine says how the servers replicate, connect opens a
+    connection to the local Serf agent; pool is that of all nodes, None where they have no secret."""
 
     def __init__(
         self,
         settings: GroupSettings,
         store: GroupStore,
-        data: DataDir,
+        engine: Starting,
         connect: Callable[[], Serf],
-        enter: Callable[[], None],
         sleep: Callable[[float], None] = time.sleep,
         pool: Pool | None = None,
-        tls_dir: Path | None = None,
-        numbered: bool = False,
     ) -> None:
-        self._tls_dir, self._numbered = tls_dir, numbered
-        self._enter = enter
         self._nodes = TrustedNodes(settings.name, pool.ids if pool else ())
         self._prove = Prover(pool).proofs if pool else unproved
-        self._settings, self._store, self._data = settings, store, data
+        self._settings, self._store, self._engine = settings, store, engine
         self._kept, self._tags, self._sleep = KeptConnection(connect), OwnTags(), sleep
         self._told = ""
         self._waited = 0.0
@@ -89,12 +72,13 @@ class Starter:
         # What the run before has said is not true any more, and a recovery may take long.
         self._store.unpublish()
         # Only a server that runs changes the view.
-        position, view = self._data.position(), self._store.view()
+        position, view = self._engine.position(), self._store.view()
         node = self._node(position, view)
         self._store.publish(node)
-        if self._data.transfer_was_cut():
-            logger.info("the transfer of another node's data was cut: waiting until its sender has given up")
-            self._sleep(SENDER_PATIENCE)
+        patience, reason = self._engine.settling()
+        if patience:
+            logger.info("%s", reason)
+            self._sleep(patience)
         while True:
             try:
                 with self._kept.use() as serf:
@@ -112,7 +96,7 @@ class Starter:
         if position.holds == Holds.DATA:
             ids = frozenset({id}) if position.last else ids if view.uuid == position.uuid else frozenset()
         nonce, vote = secrets.token_hex(2), self._store.vote()
-        return Node(id, Mode.WAITING, position.holds, nonce, position.uuid, position.seqno, ids, vote)
+        return Node(id, Mode.WAITING, position.holds, nonce, position.uuid, position.has, ids, vote)
 
     def _look(self, serf: Serf, node: Node, names: Mapping[str, str]) -> tuple[Node, Decision]:
         members, own = serf.members(), serf.self_name()
@@ -122,7 +106,7 @@ class Starter:
         node = replace(node, name=me.name, host=me.host)
         others = self._nodes.of(member for member in members if member.name != own)
         decision = self._ordered(node, others) or decide(node, others, self._settings.size, names)
-        decision = self._with_strangers(self._in_turn(node, others, decision))
+        decision = self._with_strangers(self._possible(node, self._in_turn(node, others, decision)))
         if decision.vote != node.vote:
             self._store.save_vote(decision.vote)
             node = replace(node, vote=decision.vote)
@@ -149,6 +133,11 @@ class Starter:
         self._waited += INTERVAL
         return Decision(Action.WAIT, f"waiting for {names_of(first)} to join first", decision.vote)
 
+    def _possible(self, node: Node, decision: Decision) -> Decision:
+        """The decision, unless it is to join and the engine knows why this node cannot."""
+        obstacle = self._engine.obstacle(node, decision.peers) if decision.action == Action.JOIN else None
+        return Decision(Action.REFUSE, obstacle, decision.vote) if obstacle else decision
+
     def _with_strangers(self, decision: Decision) -> Decision:
         if decision.action in (Action.BEGIN, Action.JOIN) or not self._nodes.strangers:
             return decision
@@ -174,23 +163,17 @@ class Starter:
             logger.info("%s", text)
 
     def _carry_out(self, node: Node, position: Position, decision: Decision) -> list[str]:
-        options = server_options(self._settings.name, node, decision.peers, self._tls_dir)
-        options += numbering(self._settings.name, node) if self._numbered else []
-        known = position.holds == Holds.DATA and position.seqno >= 0
-        start = [f"--wsrep-start-position={position.uuid}:{position.seqno}"] if known else []
         if decision.action == Action.JOIN:
             self._store.save_vote(None)
-            self._data.prepare_to_join(position.holds)
-            self._enter()
+            options = self._engine.join(node, position, decision.peers)
             self._kept.close()
-            return options + start
+            return options
         order = self._store.order()
-        self._data.prepare_to_begin(position.holds, new_history=order == LOSS_ORDER)
-        self._enter()
+        options = self._engine.begin(node, position, new_history=order == LOSS_ORDER)
         if order is not None:
             self._store.give_order(None)
         self._kept.close()
-        return [*options, *([] if order == LOSS_ORDER else start), "--wsrep-new-cluster"]
+        return options
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -209,34 +192,13 @@ def _start(command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     config = Config.from_environ(environ)
     if config.group is None:
         raise DbHandlerError("DBHANDLER_CLUSTER is not set: this server is no node of a cluster")
-    first = FirstStartWork(config, command, environ, beside_others=True)
-    recover = recovery([*TETHER, *command], PROVIDER)
-    name, path = config.group.name, config.data_dir
-    data = DataDir(path, name, config.engine, config.template, recover, lambda: first.do(environ))
-    enter = partial(belonging.enter, path, config.state_dir, name)
     store = GroupStore(config.state_dir, config.run_dir)
-    end_remains()
+    engine = starting(config, command, environ)
     pool = Pool(config.pool_secrets) if config.pool_secrets else None
-    tls_dir = config.data_dir if pool else None
-    starter = Starter(
-        config.group, store, data, lambda: connect(config.serf), enter, pool=pool, tls_dir=tls_dir,
-        numbered=bool(config.binlog),
-    )  # fmt: skip
+    starter = Starter(config.group, store, engine, lambda: connect(config.serf), pool=pool)
     options = starter.options()
-    if pool:
-        command = [command[0], _certified(config, pool, starter.host), *command[1:]]
-    _exec(inserted(command, options), {**environ, **transfer_environment(starter.host)})
-
-
-def _certified(config: Config, pool: Pool, host: str) -> str:
-    """Gives the node what it needs for TLS between the nodes; returns the option that makes state transfers use it."""
-    # Only here: without a secret nobody needs it.
-    from dbhandler.volume.certificate import ServerCertificate, server_names
-
-    ServerCertificate(config.data_dir, pool.secrets).ensure(server_names(config, host))
-    file = config.run_dir / InRun.TRANSFER_CONF
-    files.write_private(file, transfer_file(config.data_dir))
-    return f"--defaults-extra-file={file}"
+    command, more = engine.launch(command, starter.host)
+    _exec(inserted(command, options), {**environ, **more})
 
 
 def _exec(arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from dbhandler.engine import sql
 from dbhandler.engine.process import ServerProcess
 from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, Resting, Unavailable
 from dbhandler.group.decision import stranded
+from dbhandler.group.engine import Running, Status
+from dbhandler.group.engines import running
 from dbhandler.group.node import Holds, Mode, Node, encode
 from dbhandler.group.store import GroupStore, Published, View
+from dbhandler.group.transactions import Transactions
 from dbhandler.group.trusted import TrustedNodes
 from dbhandler.serf.members import Member
 from dbhandler.serf.tags import Tag
@@ -31,36 +33,6 @@ _IS_JOINING = "this node is joining"
 _SENDS = "this node sends its data to another one: others serve meanwhile"
 
 
-@dataclass(frozen=True)
-class Status:
-    """What the server says of its place in the cluster."""
-
-    mode: Mode
-    uuid: str
-    size: int
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[object, ...]]) -> Status:
-        """From the rows of sql.cluster_status. No rows: the server is in no cluster, or not yet."""
-        values = {str(name).lower(): str(value) for name, value in rows}
-        state, primary = values.get("wsrep_local_state_comment"), values.get("wsrep_cluster_status") == "Primary"
-        mode = _mode(state, primary, ready=values.get("wsrep_ready") == "ON")
-        return cls(mode, values.get("wsrep_cluster_state_uuid", ""), int(values.get("wsrep_cluster_size") or 0))
-
-
-def _mode(state: str | None, primary: bool, ready: bool) -> Mode:
-    match state:
-        case _ if not primary:
-            return Mode.NONPRIMARY
-        case "Synced" if ready:
-            return Mode.SYNCED
-        # A donor that has sent all is `Joined` until it is Synced again; a joiner is so, too, but never ready.
-        case "Donor/Desynced" | "Joined" if ready:
-            return Mode.DONOR
-        case _:
-            return Mode.JOINING
-
-
 class GroupWatch:
     """Looks at a node's server. members are the Serf cluster's, pools those that its nodes have to be of.
 
@@ -70,6 +42,7 @@ class GroupWatch:
     def __init__(
         self,
         cluster: str,
+        engine: Running,
         server: Server,
         initialised: Callable[[], bool],
         store: GroupStore,
@@ -79,7 +52,8 @@ class GroupWatch:
         pools: Sequence[str] = (),
     ) -> None:
         self._nodes = TrustedNodes(cluster, pools, clock)
-        self._cluster, self._server, self._initialised, self._store = cluster, server, initialised, store
+        self._cluster, self._engine, self._server = cluster, engine, server
+        self._initialised, self._store = initialised, store
         self._members, self._process, self._clock = members, process, clock
         self._id = store.identity()
         self._node: Node | None = None
@@ -93,18 +67,18 @@ class GroupWatch:
         """Raises Unavailable, with the reason, while the server must not serve."""
         self._process.insist()
         try:
-            status = Status.of(self._server.execute(sql.cluster_status()))
+            status = self._engine.status(self._server)
         except DbHandlerError as error:
             self._alone_since, self._was_in = None, False
             if self._node:
                 # It held data a moment ago. What its start program says counts as soon as it says something new.
-                self._node = replace(self._node, mode=Mode.JOINING, seqno=-1)
+                self._node = replace(self._node, mode=Mode.JOINING, has=None)
             if (told := self._told_by_start_program()) and told.reason:
                 raise Unavailable(f"the node does not serve: {told.reason}") from error
             raise
         mode = self._usable(status.mode)
         self._node, self._outdated = (
-            Node(self._id, mode, Holds.DATA, uuid=status.uuid, seqno=0),
+            Node(self._id, mode, Holds.DATA, uuid=status.uuid, has=Transactions()),
             self._store.published(),
         )
         reason = self._obstacle(mode, status)
@@ -183,4 +157,6 @@ def group_watch(config: Config, server: Server, members: Callable[[], Sequence[M
     store = GroupStore(config.state_dir, config.run_dir)
     process = ServerProcess(config.socket.with_suffix(".pid"))
     pools = Pool(config.pool_secrets).ids
-    return GroupWatch(config.group.name, server, config.ready_file.exists, store, members, process, pools=pools)
+    return GroupWatch(
+        config.group.name, running(config), server, config.ready_file.exists, store, members, process, pools=pools
+    )

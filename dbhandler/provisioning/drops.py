@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dbhandler.audit.record import Audit, Entry, unaudited
-from dbhandler.engine import sql
+from dbhandler.engine import group_sql, sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, ServerError, Unavailable
 from dbhandler.log import shown
@@ -171,8 +171,8 @@ class Drops:
             self._sleep(PAUSE)
 
     def _other_nodes(self) -> int:
-        status = {name: str(value) for name, value in self._server.execute(sql.cluster_status())}
-        return int(status["wsrep_cluster_size"]) - 1
+        [(_, size)] = self._server.execute(group_sql.size(self._server.engine))
+        return int(str(size)) - 1
 
     def _dump(self, drop: Drop) -> tuple[Drop, Changes]:
         dump, seen = self._quiet.dumped(

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from dbhandler.audit.record import Audit, Entry, unaudited
-from dbhandler.engine import sql
+from dbhandler.engine import group_sql
 from dbhandler.engine.server import Server, agent_server
 from dbhandler.errors import DbHandlerError, Unavailable
 from dbhandler.log import shown
@@ -159,9 +159,9 @@ class Quota:
     def _decides(self) -> bool:
         if not self._in_group:
             return True
-        # The index of a node in its component: there is one 0, and none without a quorum.
-        rows = self._server.execute(sql.status("wsrep_local_index"))
-        return [str(index) for _, index in rows] == ["0"]
+        # There is one 0, and none without a quorum.
+        rows = self._server.execute(group_sql.place(self._server.engine))
+        return [str(place) for _, place in rows] == ["0"]
 
 
 def quota_of(config: Config, lock: threading.Lock, audit: Audit = unaudited) -> Quota:

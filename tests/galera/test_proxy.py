@@ -9,7 +9,7 @@ from contextlib import closing
 import pymysql
 import pytest
 
-from dbhandler.group.options import NAME_LENGTH
+from dbhandler.group.galera.options import NAME_LENGTH
 from tests.support.containers import RPC_KEY
 from tests.support.docker import docker, eventually, inspect
 from tests.support.faults import Container, Site

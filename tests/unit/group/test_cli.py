@@ -12,6 +12,7 @@ from dbhandler.errors import Denied, InvalidRequest
 from dbhandler.group.cli import Sight, main, order_for, report, see
 from dbhandler.group.node import Holds, Mode, Node
 from dbhandler.group.store import BEGIN_ORDER, LOSS_ORDER, GroupStore
+from dbhandler.group.transactions import Transactions
 from dbhandler.serf.members import Member
 from dbhandler.settings.config import Config
 from dbhandler.trust import words
@@ -26,7 +27,9 @@ UUID, OTHER = "4ff1e6c6-e6f9-11f1-b5d2-7aa832857484", "5ff1e6c6-e6f9-11f1-b5d2-7
 def data(
     name: str, seqno: int = 5, mode: Mode = WAITING, alive: bool = True, view: str = "ab", uuid: str = UUID
 ) -> Node:
-    return Node(name, mode, DATA, "0", uuid, seqno, frozenset(view), None, f"db-{name}", "10.0.0.1", alive)
+    return Node(
+        name, mode, DATA, "0", uuid, Transactions.up_to(seqno), frozenset(view), None, f"db-{name}", "10.0.0.1", alive
+    )
 
 
 def sight(me: Node, *others: Node) -> Sight:

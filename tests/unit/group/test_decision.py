@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dbhandler.group.decision import Action, Decision, before, decide, stranded
 from dbhandler.group.node import Ballot, Holds, Mode, Node
+from dbhandler.group.transactions import Transactions
 
 WAITING, BEGINNING, JOINING, SYNCED, DONOR, NONPRIMARY, UNKNOWN = Mode
 EMPTY, DATA, FOREIGN, LEFT = Holds
@@ -24,7 +25,8 @@ def node(name: str, holds: Holds = EMPTY, seqno: int = -1, vote: str = "", **mor
     """A waiting node whose identity is its name; vote names another one, in its run 0."""
     ballot = Ballot(vote, "0") if vote else None
     uuid = UUID if holds == DATA else ""
-    made = Node(name, WAITING, holds, "0", uuid, seqno, vote=ballot, name=f"db-{name}", host=f"10.0.0.{ord(name)}")
+    has = Transactions.up_to(seqno) if seqno >= 0 else None
+    made = Node(name, WAITING, holds, "0", uuid, has, vote=ballot, name=f"db-{name}", host=f"10.0.0.{ord(name)}")
     return replace(made, **more)  # type: ignore[arg-type]
 
 
@@ -110,6 +112,19 @@ DATA_CASES = [
     ("foreign data, nobody serves", node("a", FOREIGN), [node("b"), node("c")], REFUSE, "outside any cluster"),
     ("foreign data, one serves", node("a", FOREIGN), [data("b", 0, mode=SYNCED)], REFUSE, "outside the cluster"),
 ]  # fmt: skip
+
+
+LEFT_HALF, RIGHT_HALF = Transactions(((1, 8),)), Transactions(((1, 6), (8, 9)))
+
+
+def test_more_transactions_are_not_those_of_the_others() -> None:
+    me, other = data("a", 0, has=LEFT_HALF), data("b", 0, has=RIGHT_HALF)
+    decision = decide(me, [other, data("c", 6)], 3)
+    assert decision.action == REFUSE
+    assert decision.reason.startswith("each has what another one has not")
+    assert f"'db-a' holds {UUID}:8" in decision.reason and f"'db-b' holds {UUID}:1-6.8-9" in decision.reason
+    whole = data("c", 9, vote="c")
+    assert decide(replace(me, vote=whole.ballot), [other, whole], 3).reason.startswith("waiting for 'db-c' to begin")
 
 
 @pytest.mark.parametrize(("what", "me", "others", "action", "reason"), EMPTY_CASES + DATA_CASES)
@@ -284,7 +299,7 @@ def test_the_most_advanced_begins_once_and_only_with_all_others_there(seqnos: li
     assert len(outage.begun) <= 1
     outage.settle()
     [beginner] = outage.begun
-    assert nodes[beginner].seqno == max(seqnos)
+    assert nodes[beginner].has == Transactions.up_to(max(seqnos))
     assert {found.mode for found in outage.nodes.values()} == {SYNCED}
 
 
@@ -330,4 +345,4 @@ def test_no_view_at_all_lets_one_begin_against_the_rules(me: Node, others: tuple
         assert not [found for found in others if found.holds in (DATA, LEFT)]
     else:
         assert me.view <= {me.id, *(found.id for found in alive)}
-        assert all(found.seqno <= me.seqno and found.uuid == me.uuid for found in alive if found.holds == DATA)
+        assert all(me.covers(found) and found.uuid == me.uuid for found in alive if found.holds == DATA)

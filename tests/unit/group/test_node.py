@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbhandler.group.node import Ballot, Holds, Mode, Node, decode, encode, nodes_of
+from dbhandler.group.transactions import Transactions
 from dbhandler.serf.members import Member
 
 WAITING, SYNCED, UNKNOWN = Mode.WAITING, Mode.SYNCED, Mode.UNKNOWN
@@ -17,6 +18,10 @@ EMPTY, DATA, FOREIGN = Holds.EMPTY, Holds.DATA, Holds.FOREIGN
 
 UUID = "4ff1e6c6-e6f9-11f1-b5d2-7aa832857484"
 WORDS = st.text("0123456789abcdef", min_size=1, max_size=8)
+NUMBERS = st.integers(0, 10**19 - 1)
+SETS = st.builds(Transactions.up_to, NUMBERS) | st.builds(
+    Transactions, st.just(((2, 5), (7, 7))), st.sampled_from(["", "0123abcd"])
+)
 BALLOTS = st.builds(Ballot, WORDS, WORDS)
 
 
@@ -27,7 +32,7 @@ def nodes(draw: st.DrawFn) -> Node:
         draw(WORDS), draw(st.sampled_from([WAITING, SYNCED])), holds, draw(WORDS),
         view=draw(st.frozensets(WORDS, max_size=5)), vote=draw(st.none() | BALLOTS),
     )  # fmt: skip
-    return replace(made, uuid=UUID, seqno=draw(st.integers(-1, 1 << 62))) if holds == DATA else made
+    return replace(made, uuid=UUID, has=draw(st.none() | SETS)) if holds == DATA else made
 
 
 @given(nodes())
@@ -40,7 +45,7 @@ ANYTHING = st.text(max_size=300)
 
 @given(
     mode=ANYTHING | st.sampled_from([WAITING, SYNCED, UNKNOWN]), holds=st.sampled_from([EMPTY, DATA, FOREIGN]),
-    id=ANYTHING | WORDS, nonce=ANYTHING | WORDS, uuid=ANYTHING | st.just(UUID), seqno=st.integers(),
+    id=ANYTHING | WORDS, nonce=ANYTHING | WORDS, uuid=ANYTHING | st.just(UUID), has=st.none() | SETS,
     view=st.frozensets(ANYTHING | WORDS, max_size=40), vote=st.builds(Ballot, ANYTHING | WORDS, ANYTHING | WORDS),
 )  # fmt: skip
 def test_whatever_a_node_is_told_its_tag_is_read_and_fits(**words: Any) -> None:
@@ -53,6 +58,14 @@ def test_a_view_that_does_not_fit_is_not_known() -> None:
     view = frozenset(f"{number:08x}" for number in range(10))
     read = decode(encode(Node("aa", SYNCED, DATA, uuid=UUID, view=view)))
     assert read and read.view == frozenset()
+
+
+def test_a_set_with_too_many_holes_is_not_known() -> None:
+    few = Transactions(tuple((number, number) for number in range(1, 20, 4)))
+    many = Transactions(tuple((number, number) for number in range(1, 200, 4)))
+    for has, told in ((few, few), (many, None)):
+        read = decode(encode(Node("aa", WAITING, DATA, uuid=UUID, has=has)))
+        assert read and read.has == told
 
 
 @given(st.text())
@@ -88,7 +101,9 @@ def test_no_node(text: str) -> None:
 
 def test_the_tag_leaves_room_for_the_others() -> None:
     view = frozenset(f"{number:08x}" for number in range(9))
-    longest = Node("f" * 8, Mode.NONPRIMARY, DATA, "ffff", UUID, 1 << 62, view, Ballot("f" * 8, "ffff"))
+    longest = Node(
+        "f" * 8, Mode.NONPRIMARY, DATA, "ffff", UUID, Transactions.up_to(1 << 62), view, Ballot("f" * 8, "ffff")
+    )
     tags = {
         "role": "db", "cluster": "c" * 32, "galera": encode(longest), "mysql": "starting", "engine": "mariadb",
         "version": "11.8.6-MariaDB-0+deb13u1-log", "port": "65535", "key": "k" * 44, "address": "h" * 64 + ":65535",

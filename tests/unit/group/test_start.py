@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import Unavailable
-from dbhandler.group.data import Position
+from dbhandler.group.engine import Position
+from dbhandler.group.galera.notify import view_of
+from dbhandler.group.galera.options import node_name, provider_options, server_options, transfer_environment
+from dbhandler.group.galera.starting import SENDER_PATIENCE, GaleraStarting
 from dbhandler.group.node import Ballot, Holds, Mode, Node, decode, encode
-from dbhandler.group.notify import view_of
-from dbhandler.group.options import node_name, provider_options, server_options, transfer_environment
-from dbhandler.group.start import INTERVAL, SENDER_PATIENCE, TURN_PATIENCE, Starter
+from dbhandler.group.start import INTERVAL, TURN_PATIENCE, Starter
 from dbhandler.group.store import BEGIN_ORDER, LOSS_ORDER, GroupStore, View
+from dbhandler.group.transactions import Transactions
 from dbhandler.group.trusted import PATIENCE, TrustedNodes
 from dbhandler.serf.members import MAX_TAG, Member
 from dbhandler.serf.proof import Believer
@@ -92,9 +94,9 @@ class Build:
 
     def options(self, size: int = 1) -> list[str]:
         settings = GroupSettings("shop", size)
+        engine = GaleraStarting("shop", self.data, self._enter, numbered=self.numbered)  # type: ignore[arg-type]
         starter = Starter(
-            settings, self.store, self.data, self.serf.connect, self._enter, self._wait, self.pool,  # type: ignore[arg-type]
-            numbered=self.numbered,
+            settings, self.store, engine, self.serf.connect, self._wait, self.pool,  # type: ignore[arg-type]
         )  # fmt: skip
         starter._nodes = TrustedNodes("shop", self.pool.ids if self.pool else (), self.clock)
         return starter.options()
@@ -192,7 +194,7 @@ def test_a_vote_of_the_former_run_still_binds(build: Build) -> None:
 
 
 def test_the_position_is_given_to_the_server(build: Build) -> None:
-    build.data = FakeData(Position(DATA, UUID, 42))
+    build.data = FakeData(Position(DATA, UUID, Transactions.up_to(42)))
     build.serf.others = [other(f"synced data {UUID}:0 b0/0 - -")]
     assert f"--wsrep-start-position={UUID}:42" in build.options()
 
@@ -200,10 +202,14 @@ def test_the_position_is_given_to_the_server(build: Build) -> None:
 @pytest.mark.parametrize(
     ("position", "view", "seen"),
     [
-        (Position(DATA, UUID, 5), View(UUID, {"aaaaaaaa": "a", "bbbbbbbb": "b"}), {"aaaaaaaa", "bbbbbbbb"}),
-        (Position(DATA, UUID, 5), View("another", {"aaaaaaaa": "a"}), set()),
-        (Position(DATA, UUID, 5), View(), set()),
-        (Position(DATA, UUID, 5, last=True), View(UUID, {"aaaaaaaa": "a"}), {"self"}),
+        (
+            Position(DATA, UUID, Transactions.up_to(5)),
+            View(UUID, {"aaaaaaaa": "a", "bbbbbbbb": "b"}),
+            {"aaaaaaaa", "bbbbbbbb"},
+        ),
+        (Position(DATA, UUID, Transactions.up_to(5)), View("another", {"aaaaaaaa": "a"}), set()),
+        (Position(DATA, UUID, Transactions.up_to(5)), View(), set()),
+        (Position(DATA, UUID, Transactions.up_to(5), last=True), View(UUID, {"aaaaaaaa": "a"}), {"self"}),
         (Position(EMPTY), View(UUID, {"aaaaaaaa": "a"}), {"aaaaaaaa"}),
     ],
 )
@@ -257,7 +263,7 @@ def test_an_agent_that_is_away_is_waited_for(build: Build, caplog: pytest.LogCap
 
 @pytest.mark.parametrize(("order", "new_history"), [(BEGIN_ORDER, False), (LOSS_ORDER, True)])
 def test_the_operators_order(build: Build, order: str, new_history: bool) -> None:
-    build.data = FakeData(Position(DATA, UUID, 5))
+    build.data = FakeData(Position(DATA, UUID, Transactions.up_to(5)))
     build.store.save_view(View(UUID, {"gone": "gone"}))
     build.script = [lambda: build.store.give_order(order)]
     options = build.options(3)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import DbHandlerError
+from dbhandler.group.galera.notify import main as notify
+from dbhandler.group.galera.notify import view_of
 from dbhandler.group.node import Ballot, Holds, Mode, Node, encode
-from dbhandler.group.notify import main as notify
-from dbhandler.group.notify import view_of
 from dbhandler.group.store import LOSS_ORDER, GroupStore, Published, View
 from dbhandler.inventory import InRun, InState
 

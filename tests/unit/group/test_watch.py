@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dbhandler.engine import sql
+from dbhandler.engine import group_sql
 from dbhandler.errors import Resting, Unavailable
+from dbhandler.group.galera.running import GaleraRunning
 from dbhandler.group.node import Holds, Mode, Node, decode, encode
 from dbhandler.group.store import GroupStore, View
+from dbhandler.group.transactions import Transactions
 from dbhandler.group.trusted import PATIENCE as PROVING
 from dbhandler.group.watch import PATIENCE, TELLING, GroupWatch, group_watch
 from dbhandler.serf.members import Member
@@ -52,7 +54,7 @@ class Made:
     """The watch under test and what it looks at."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self.clock, self.server = clock, RecordingServer({sql.cluster_status(): rows()})
+        self.clock, self.server = clock, RecordingServer({group_sql.galera_status(): rows()})
         self.store = GroupStore(folder, folder)
         self.members: list[Member] = []
         self.initialised, self.process = True, FakeProcess()
@@ -60,13 +62,13 @@ class Made:
 
     def watching(self, pools: Sequence[str] = ()) -> GroupWatch:
         return GroupWatch(
-            "shop", self.server, lambda: self.initialised, self.store, lambda: self.members, self.process, self.clock,  # type: ignore[arg-type]
-            pools,
+            "shop", GaleraRunning(), self.server, lambda: self.initialised, self.store,  # type: ignore[arg-type]
+            lambda: self.members, self.process, self.clock, pools,  # type: ignore[arg-type]
         )  # fmt: skip
 
     def says(self, answer: Rows | Exception) -> str:
         """Looks once; returns why the server must not serve, or nothing."""
-        self.server.replies[sql.cluster_status()] = answer
+        self.server.replies[group_sql.galera_status()] = answer
         try:
             self.watch.check()
         except Unavailable as error:
@@ -130,7 +132,7 @@ def test_a_donor_serves_only_while_nobody_else_does(made: Made) -> None:
 
 def test_to_send_data_to_another_node_is_no_error(made: Made) -> None:
     made.members = [other("synced")]
-    made.server.replies[sql.cluster_status()] = rows("Donor/Desynced")
+    made.server.replies[group_sql.galera_status()] = rows("Donor/Desynced")
     with pytest.raises(Resting):
         made.watch.check()
 
@@ -191,8 +193,8 @@ def test_a_server_that_has_just_ended_does_not_pass_for_an_empty_one(made: Made)
     made.store.publish(Node("aa", JOINING, EMPTY))
     made.says(rows())
     assert "away" in made.says(Unavailable("away"))
-    assert (made.node().mode, made.node().holds, made.node().seqno) == (JOINING, DATA, -1)
-    fresh = Node("aa", WAITING, DATA, "1", UUID, 7)
+    assert (made.node().mode, made.node().holds, made.node().has) == (JOINING, DATA, None)
+    fresh = Node("aa", WAITING, DATA, "1", UUID, Transactions.up_to(7))
     made.store.publish(fresh)
     assert made.watch.tags()["galera"] == encode(fresh)
 

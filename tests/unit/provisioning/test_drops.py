@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbhandler.audit.record import Entry as Told
-from dbhandler.engine import sql
+from dbhandler.engine import group_sql, sql
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import Busy, Denied, ServerError, Unavailable
 from dbhandler.provisioning import drop_sql, privilege_sql
@@ -296,7 +296,7 @@ def test_a_name_that_is_being_dropped_is_not_free_in_any_case_of_its_letters(sit
 
 def test_in_a_cluster_the_other_nodes_end_their_sessions_first(site: Site) -> None:
     world = site.world
-    world.replies[sql.cluster_status()] = [("wsrep_cluster_size", "2")]
+    world.replies[group_sql.size("mariadb")] = [("wsrep_cluster_size", "2")]
     answered = world._answered
 
     def with_replies(statement: Statement) -> Rows:

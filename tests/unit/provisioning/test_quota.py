@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dbhandler.audit.record import Entry
-from dbhandler.engine import sql
+from dbhandler.engine import group_sql, sql
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import ServerError, Unavailable
 from dbhandler.provisioning import account_table, own_table, privilege_sql, quota_sql, roles
@@ -112,7 +112,7 @@ class Server:
         return [(one.user, one.name, one.role, one.ends, one.old_until) for one in found]
 
     def _asked(self, statement: Statement) -> Rows:
-        if statement == sql.status("wsrep_local_index"):
+        if statement == group_sql.place("mariadb"):
             return [] if self.index is None else [("wsrep_local_index", self.index)]
         for database in {name for name, _ in self.rights}:
             if statement == quota_sql.is_exempt(database):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dbhandler.engine.binlog import number_of
+from dbhandler.group.galera.options import numbering, provider_options, server_options, transfer_file
 from dbhandler.group.node import Holds, Mode, Node
-from dbhandler.group.options import numbering, provider_options, server_options, transfer_file
 
 DATA = Path("/var/lib/mysql")
 NODE = Node("aa", Mode.WAITING, Holds.EMPTY, name="a", host="192.0.2.1")

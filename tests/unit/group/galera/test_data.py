@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import DbHandlerError
-from dbhandler.group.data import DataDir, Position, recovery
+from dbhandler.group.engine import Position
+from dbhandler.group.galera.data import DataDir, recovery
 from dbhandler.group.node import Holds
+from dbhandler.group.transactions import Transactions
 from dbhandler.volume import tls
 from dbhandler.volume.belonging import STATE_FILE, check, enter
 from dbhandler.volume.data_dir import ASIDE, CLUSTER_STAMP, MARKER, STAMP
@@ -82,25 +84,25 @@ def test_data_of_a_server_outside_any_cluster(made: Made) -> None:
 
 def test_a_position_after_an_orderly_stop(made: Made) -> None:
     made.state(seqno=7)
-    assert made.data.position() == Position(DATA, UUID, 7)
+    assert made.data.position() == Position(DATA, UUID, Transactions.up_to(7))
     assert made.recoveries == 0
 
 
 def test_the_last_one_to_stop(made: Made) -> None:
     made.state(safe=1)
-    assert made.data.position() == Position(DATA, UUID, 5, last=True)
+    assert made.data.position() == Position(DATA, UUID, Transactions.up_to(5), last=True)
 
 
 def test_a_position_after_a_crash(made: Made) -> None:
     made.state(seqno=-1)
     made.recovered = f"x\n2026 0 [Note] WSREP: Recovered position: {UUID}:42\n"
-    assert made.data.position() == Position(DATA, UUID, 42)
+    assert made.data.position() == Position(DATA, UUID, Transactions.up_to(42))
 
 
 def test_a_recovered_position_of_another_history_is_none(made: Made) -> None:
     made.state(seqno=-1)
     made.recovered = "WSREP: Recovered position: 00000000-0000-0000-0000-000000000000:-1\n"
-    assert made.data.position() == Position(DATA, UUID, -1)
+    assert made.data.position() == Position(DATA, UUID)
 
 
 def test_a_server_that_cannot_recover_is_no_position(made: Made) -> None:

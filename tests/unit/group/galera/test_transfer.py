@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import DbHandlerError
-from dbhandler.group.transfer import end_remains
+from dbhandler.group.galera.transfer import end_remains
 
 ONE, TWO = f"left-{os.getpid()}-1", f"left-{os.getpid()}-2"
 """At most 15 characters, and no other run of these tests ends them."""

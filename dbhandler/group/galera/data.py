@@ -6,13 +6,14 @@ import logging
 import re
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from dbhandler import files
 from dbhandler.errors import DbHandlerError
-from dbhandler.group.node import SEQNO, UUID, Holds
+from dbhandler.group.engine import Position
+from dbhandler.group.node import UUID, Holds
+from dbhandler.group.transactions import Transactions
 from dbhandler.volume import belonging, template, tls
 from dbhandler.volume.belonging import STATE_FILE
 from dbhandler.volume.data_dir import MARKER, STAMP, UNKEYED, held_by_server
@@ -27,20 +28,10 @@ NO_POSITION = "# GALERA saved state\nversion: 2.1\nuuid:    00000000-0000-0000-0
 RECOVERY_TIMEOUT = 3600.0
 """Seconds. InnoDB may have much to recover; nobody is served meanwhile in any case."""
 
+_SEQNO = re.compile(r"-1|[0-9]{1,19}")
 _LINE = re.compile(r"^(\w+):\s*(\S+)\s*$", re.MULTILINE)
 _RECOVERED = re.compile(r"WSREP: Recovered position:? ([0-9a-f-]{36}):(-?\d+)")
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place in a cluster's history. seqno is -1 where it is not known, last says that this node was the last one of
-    its cluster to stop, by Galera's own account."""
-
-    holds: Holds
-    uuid: str = ""
-    seqno: int = -1
-    last: bool = False
 
 
 class DataDir:
@@ -74,7 +65,8 @@ class DataDir:
         uuid, seqno, last = saved
         if uuid == _NO_UUID:
             return Position(Holds.EMPTY)
-        return Position(Holds.DATA, uuid, seqno if seqno >= 0 else self._recovered(uuid), last)
+        seqno = seqno if seqno >= 0 else self._recovered(uuid)
+        return Position(Holds.DATA, uuid, Transactions.up_to(seqno) if seqno >= 0 else None, last)
 
     def transfer_was_cut(self) -> bool:
         """Did the last run end while it took all data of another node?"""
@@ -108,7 +100,7 @@ class DataDir:
         except FileNotFoundError:
             return None
         uuid, seqno = values.get("uuid", ""), values.get("seqno", "")
-        if not (UUID.fullmatch(uuid) and SEQNO.fullmatch(seqno)):
+        if not (UUID.fullmatch(uuid) and _SEQNO.fullmatch(seqno)):
             return _NO_UUID, -1, False
         return uuid, int(seqno), values.get("safe_to_bootstrap") == "1"
 
