@@ -105,11 +105,12 @@ else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif
 
-test-galera: setup ## three servers, one database; DBHANDLER_GALERA=full for the long form
+test-galera: setup ## three servers, one database; DBHANDLER_GALERA=full for the long form, ENGINE=mysql for all with MySQL
 ifeq ($(DOCKER),yes)
-	@$(MAKE_QUIET) image
+	@$(MAKE_QUIET) image ENGINE=mariadb
+	@$(MAKE_QUIET) image ENGINE=mysql
 	@$(MAKE_QUIET) image ENGINE=galera
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/galera
+	DBHANDLER_GALERA_ENGINE=$(filter mysql,$(ENGINE)) $(BIN)/pytest -q -n 2 --dist loadfile tests/galera
 else
 	@echo "container tests are left out: no Docker engine answers here (docker info)"
 endif

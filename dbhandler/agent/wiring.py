@@ -25,6 +25,7 @@ from dbhandler.agent.queries import Queries
 from dbhandler.agent.watch import ServerWatch
 from dbhandler.audit.trail import trail_of
 from dbhandler.engine.server import Server, agent_server
+from dbhandler.group.engines import tending
 from dbhandler.group.store import GroupStore
 from dbhandler.group.watch import GroupWatch, group_watch
 from dbhandler.inventory import InState
@@ -90,6 +91,8 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     drains = [SpoolDrain(spool, working.worker) for spool in spools]
     agent = Agent(drains, queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))
     threads = {"membership": membership.run, "drops": lane.run, **working.threads, **directory.threads}
+    if tend := tending(config):
+        threads["group"] = tend
     if config.awaits_backup:
         threads["backup"] = partial(end_once, (config.state_dir / InState.RESTORED).exists, agent.stop)
     else:

@@ -21,6 +21,7 @@ from dbhandler.audit.trail import trail_of
 from dbhandler.boot import run_secrets
 from dbhandler.engine import sql
 from dbhandler.engine.server import Server, agent_server
+from dbhandler.engine.sql import Statement
 from dbhandler.errors import DbHandlerError
 from dbhandler.inventory import InRun, InState
 from dbhandler.settings.config import Config
@@ -142,7 +143,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
             # While the server starts; in a cluster dbhandler-cluster-start has done so.
             template.finish(config.data_dir)
         with agent_server(config) as server:
-            server.wait_until_ready(SERVER_TIMEOUT, sql.serves())
+            server.wait_until_ready(SERVER_TIMEOUT, _question(config))
             if config.awaits_backup:
                 # Only here, as few servers ever do.
                 from dbhandler.boot import from_backup
@@ -159,6 +160,16 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     # The words that scripts around the official images wait for.
     logger.info("ready for connections")
     return 0
+
+
+def _question(config: Config) -> Statement:
+    """What a server answers that may be written to. A MySQL server is not in its group when it begins to answer."""
+    if config.group is None:
+        return sql.serves()
+    # Only here, as most servers are in no cluster.
+    from dbhandler.engine import group_sql
+
+    return group_sql.is_in(config.engine)
 
 
 def _ensure_admin(config: Config, server: Server) -> None:

@@ -30,7 +30,7 @@ Progress = Callable[[str], None]
 @dataclass(frozen=True)
 class Done:
     """A decisive answer with the server that gave it, the account by which it was asked, `host:port` of the other nodes
-    where that is a Galera cluster, and the certificate (PEM) of who signs the server's."""
+    where that is a cluster, and the certificate (PEM) of who signs the server's."""
 
     answer: Answer
     server: Member

@@ -22,7 +22,7 @@ _ADDRESS = re.compile(r"(\[[A-Za-z0-9_.:%-]{1,254}\]|[A-Za-z0-9_][A-Za-z0-9_.-]{
 class Connection:
     """Where a database is and the account that opens it. The repr leaves the password out.
 
-    others are `host:port` of the other nodes where the server is a Galera cluster: each of them is as good. engine is
+    others are `host:port` of the other nodes where the server is a cluster: each of them is as good. engine is
     `mariadb` or `mysql`. ca is the certificate, in PEM, by which the server's is verified, ca_file the file that holds
     it; None where the server has none of a pool. ends_in is after how many seconds the account ends, or its database,
     unless that is renewed; None where it has no end. Raises DbHandlerError for a host or port that is none: a server

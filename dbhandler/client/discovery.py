@@ -44,7 +44,7 @@ def find_server(
 ) -> Member:
     """The ready server that has the database, or the one that shall get it, or that knows which one does.
 
-    key is the public key of the server known to have it, cluster the name of its Galera cluster, whose nodes are one
+    key is the public key of the server known to have it, cluster the name of its cluster, whose nodes are one
     server; at is the member of whom a server has said that it has it, which counts more. A node that is named in
     `avoid` is taken only where there is no other. Only servers that prove to be of one of the pools are believed, all
     where none is named. only_met: nobody has named the pool, so where none of it is left the owner may be told of a
@@ -75,7 +75,7 @@ def find_server(
 
 
 def hosts_of(serf: Serf, server: Member, pools: Collection[str] = ()) -> tuple[str, ...]:
-    """`host:port` of every other live node of the server's Galera cluster that proves to be of one of the pools (of any
+    """`host:port` of every other live node of the server's cluster that proves to be of one of the pools (of any
     where none is named), those that are ready first: the others are about to be. A node that has not said yet who it is
     may not have said either where it is reached."""
     cluster = server.group

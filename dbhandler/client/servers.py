@@ -19,7 +19,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
 
 def distinct_servers(members: Iterable[Member], avoid: Collection[str] = ()) -> list[Member]:
     """The database servers that are or may come back, one member for each: a container that replaced another on the
-    same volume has its key, and is the same server; the nodes of a Galera cluster are one server together.
+    same volume has its key, and is the same server; the nodes of a cluster are one server together.
 
     Whoever copies a key may leave the proof out, and need not prove its answers then: of several members with one key
     the one that lives is taken, that shows a proof, and is not in `avoid`.

@@ -32,7 +32,7 @@ PATIENCE = 10.0
 @dataclass(frozen=True)
 class State:
     """The account as it was chosen, before anybody was asked for it; key is the public key of the server that has it
-    (None until one said so), cluster the Galera cluster that it was a node of, next_password is one whose rotation has
+    (None until one said so), cluster the cluster that it was a node of, next_password is one whose rotation has
     been begun, pool the id of the pool whose servers are believed (None until one has proved to be of one), authority
     the fingerprint of who signs the server's certificate, role what an account may do that the database's owner has
     given (None: it is the owner's own), changed when the password was chosen or changed last, in seconds since 1970."""

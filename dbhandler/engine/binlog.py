@@ -91,9 +91,9 @@ def number_of(name: str) -> int:
 
 
 def _server_id(config: Config) -> int:
-    """The same on all nodes of a cluster, which number the same changes; else one that no other server has, and that
-    stays with the state volume."""
-    if config.group:
+    """The same on all nodes of a cluster, which number the same changes; else one that no other server has, and
+    that stays with the state volume."""
+    if config.group and config.engine == "mariadb":
         return number_of(config.group.name)
     path = config.state_dir / InState.SERVER_ID
     if not path.exists():

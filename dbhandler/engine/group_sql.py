@@ -1,8 +1,8 @@
-"""Statements about the servers that have the same data: Galera's status, and MySQL's tables about its group."""
+"""Statements about the servers that have the same data: Galera's status, and MySQL's Group Replication."""
 
 from __future__ import annotations
 
-from dbhandler.engine.sql import Statement, status
+from dbhandler.engine.sql import Statement, serves, status
 
 
 def galera_status() -> Statement:
@@ -27,9 +27,64 @@ def place(engine: str) -> Statement:
     """One row (name, number): this server's place among those of its component, the first one's is 0; none, or another
     number, without a quorum."""
     if engine == "mysql":
-        online = "MEMBER_STATE = 'ONLINE'"
         return Statement(
-            f"SELECT 'place', SUM(MEMBER_ID < @@server_uuid) {_MEMBERS} WHERE {online} "
-            f"HAVING SUM(MEMBER_ID = @@server_uuid) = 1"
+            f"SELECT 'place', SUM(MEMBER_ID < @@server_uuid) {_MEMBERS} WHERE MEMBER_STATE = 'ONLINE' "
+            "HAVING SUM(MEMBER_ID = @@server_uuid) = 1"
         )
     return status("wsrep_local_index")
+
+
+def is_in(engine: str) -> Statement:
+    """One row on a cluster's node that is in it; none, or an error, on one that is not yet."""
+    if engine == "mysql":
+        return Statement(f"SELECT 1 {_MEMBERS} WHERE MEMBER_ID = @@server_uuid AND MEMBER_STATE = 'ONLINE'")
+    return serves()
+
+
+def members() -> Statement:
+    """One row for every member of this server's group, itself too: UUID, state, role, whether it is this server, and
+    the name of the group."""
+    return Statement(
+        "SELECT MEMBER_ID, MEMBER_STATE, MEMBER_ROLE, MEMBER_ID = @@server_uuid, @@group_replication_group_name "
+        f"{_MEMBERS}"
+    )
+
+
+def executed() -> Statement:
+    """One row: the set of transactions that are done."""
+    return Statement("SELECT @@GLOBAL.gtid_executed")
+
+
+def received() -> Statement:
+    """One row: the set of transactions that the group has sent; none on a server that was in no group."""
+    return Statement(
+        "SELECT RECEIVED_TRANSACTION_SET FROM performance_schema.replication_connection_status "
+        "WHERE CHANNEL_NAME = 'group_replication_applier'"
+    )
+
+
+def bootstrap(on: bool) -> Statement:
+    """Whether the next start begins a group."""
+    return Statement(f"SET GLOBAL group_replication_bootstrap_group = {'ON' if on else 'OFF'}")
+
+
+def start(user: str, password: str) -> Statement:
+    """Joins, or begins, the group; the account is that by which it gets what it has missed."""
+    return Statement("START GROUP_REPLICATION USER = %s, PASSWORD = %s", (user, password), secret=True)
+
+
+def donors(addresses: str) -> Statement:
+    """Lets this server take all data of the servers at these addresses."""
+    return Statement("SET GLOBAL clone_valid_donor_list = %s", (addresses,))
+
+
+def clone(user: str, host: str, port: int, password: str) -> Statement:
+    """Takes all data of another server in place of all that are here, and ends the server."""
+    return Statement(
+        "CLONE INSTANCE FROM %s@%s:%s IDENTIFIED BY %s REQUIRE SSL", (user, host, port, password), secret=True
+    )
+
+
+def clone_tls(authority: str) -> Statement:
+    """Whose certificate the server that the data come from has to show."""
+    return Statement("SET GLOBAL clone_ssl_ca = %s", (authority,))

@@ -30,7 +30,8 @@ class PrivateServer:
     """Runs `command`, a server's command line, without network from `with` to the end of its block.
 
     environ is the process's, extra are further options. Entering raises DbHandlerError when the server ends instead
-    of serving; leaving the block stops it in order, and raises when that fails.
+    of serving; leaving the block stops it in order, and raises when that fails. ends_itself is the status with which it
+    ends by what is done in the block: then leaving waits for that.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class PrivateServer:
         environ: Mapping[str, str],
         extra: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        ends_itself: int | None = None,
     ) -> None:
+        self._ends_itself = ends_itself
         self._command, self._environ, self._clock = [*command, *OPTIONS, *extra], dict(environ), clock
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -48,9 +51,10 @@ class PrivateServer:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        status = self._stop()
+        wanted = self._ends_itself if kind is None else None
+        status = self._stop() if wanted is None else self._wait()
         # Whatever ended the block says more than how the server took it.
-        if status and kind is None:
+        if status != (wanted or 0) and kind is None:
             raise DbHandlerError(f"the temporary server ended with status {status} instead of stopping in order")
 
     def wait_for(self, server: Server) -> None:
@@ -75,6 +79,11 @@ class PrivateServer:
         if self._process is None:
             return 0
         self._process.terminate()
+        return self._wait()
+
+    def _wait(self) -> int:
+        if self._process is None:
+            return 0
         try:
             return self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -26,9 +26,10 @@ ACCESS_DENIED = frozenset({1045, 1698, 1862, 3118, 3955, 4151})
 _AWAY = frozenset({
     1021, 1023, 1026, 1030, 1037, 1040, 1041, 1047, 1053, 1077, 1080, 1135, 1152, 1153, 1158, 1159, 1160, 1161,
     1180, 1181, 1184, 1203, 1205, 1206, 1213, 1218, 1223, 1226, 1290, 1317, 1345, 1614, 1637, 1792, 1836,
-    1927, 3024, 3168, 3572, 4031, 28, 122,
+    1927, 3024, 3100, 3101, 3168, 3572, 4031, 28, 122,
 })  # fmt: skip
-"""Numbers that pass by themselves: full disk or table of connections, locks, shutdown, read-only, no quorum.
+"""Numbers that pass by themselves: full disk or table of connections, locks, shutdown, read-only, no quorum, another
+node that was faster.
 
 28 and 122 are the system's own ENOSPC and EDQUOT."""
 
@@ -178,12 +179,13 @@ class Server:
         while True:
             try:
                 self.connect()
-                if question is not None:
-                    self.execute(question)
-                return
-            except Unavailable:
-                if clock() >= deadline:
-                    raise
+                if question is None or self.execute(question):
+                    return
+                complaint = Unavailable("the database server is not in its cluster yet")
+            except Unavailable as error:
+                complaint = error
+            if clock() >= deadline:
+                raise complaint
             sleep(0.02)
 
     def _open(self) -> pymysql.connections.Connection[pymysql.cursors.Cursor]:

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dbhandler.engine.server import Server
+from dbhandler.group.decision import Decision
 from dbhandler.group.node import Holds, Mode, Node
 from dbhandler.group.store import View
 from dbhandler.group.transactions import Transactions
+
+GROUP_PORT = 4567
+"""Where the servers of a cluster talk with each other, whatever their engine: the proxy looks there, too."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +29,22 @@ class Position:
 
 @dataclass(frozen=True)
 class Status:
-    """What a server says of its place in the cluster: size is how many are in its component, view who (None: it tells
-    that by another way)."""
+    """What a server says of its place in the cluster: size is how many are in its component, view who, by identity and
+    without names (None: it does not say); rests is why a node that could serve leaves that to others."""
 
     mode: Mode
     uuid: str
     size: int
     view: View | None = None
+    rests: str = ""
 
 
 class Starting(Protocol):
     """One engine's part in the start of a node, whose server does not run. Every method raises DbHandlerError or
     OSError."""
+
+    one_by_one: bool
+    """Does a node join only when those before it have?"""
 
     def position(self) -> Position:
         """Where this node is, recovering what a crash has left."""
@@ -44,8 +52,8 @@ class Starting(Protocol):
     def settling(self) -> tuple[float, str]:
         """Seconds to wait before anything else, and what for."""
 
-    def obstacle(self, node: Node, peers: Sequence[Node]) -> str | None:
-        """Why this node cannot join these, which serve, whatever their tags say; None where it can."""
+    def obstacle(self, node: Node, peers: Sequence[Node]) -> Decision | None:
+        """What to do instead of joining these, which serve; None where nothing is in the way."""
 
     def begin(self, node: Node, position: Position, new_history: bool) -> list[str]:
         """Makes the volumes fit to begin the cluster, notes that they are the cluster's from then on, and returns the
@@ -60,6 +68,9 @@ class Starting(Protocol):
 
 class Running(Protocol):
     """One engine's part while the server runs."""
+
+    notifies: bool
+    """Does the server tell by a program of ours (notify.py) who is in its component, and not by its status?"""
 
     def status(self, server: Server) -> Status:
         """What the server says of its place. Raises Unavailable or ServerError where it says nothing."""

@@ -127,16 +127,17 @@ class Starter:
         return Decision(Action.BEGIN, reason, node.ballot)
 
     def _in_turn(self, node: Node, others: Sequence[Node], decision: Decision) -> Decision:
-        first = before(node, others, decision.peers) if decision.action == Action.JOIN else []
+        in_turn = self._engine.one_by_one and decision.action == Action.JOIN
+        first = before(node, others, decision.peers) if in_turn else []
         if not first or self._waited >= TURN_PATIENCE:
             return decision
         self._waited += INTERVAL
         return Decision(Action.WAIT, f"waiting for {names_of(first)} to join first", decision.vote)
 
     def _possible(self, node: Node, decision: Decision) -> Decision:
-        """The decision, unless it is to join and the engine knows why this node cannot."""
+        """The decision, unless it is to join and the engine knows of something in the way."""
         obstacle = self._engine.obstacle(node, decision.peers) if decision.action == Action.JOIN else None
-        return Decision(Action.REFUSE, obstacle, decision.vote) if obstacle else decision
+        return replace(obstacle, vote=decision.vote) if obstacle else decision
 
     def _with_strangers(self, decision: Decision) -> Decision:
         if decision.action in (Action.BEGIN, Action.JOIN) or not self._nodes.strangers:

@@ -1,4 +1,4 @@
-"""What a node of a Galera cluster remembers between its runs, in its state folder, and what its processes tell each
+"""What a node of a cluster remembers between its runs, in its state folder, and what its processes tell each
 other, in its run folder. Each file has one writer."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the entry point does for a node of a Galera cluster, whose data directory waits for the cluster's decision."""
+"""What the entry point does for a node of a cluster, whose data directory waits for the cluster's decision."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ class GroupVolume:
         official.first_start(environ)
 
     def prepare(self, _environ: Mapping[str, str]) -> None:
-        """Removes what the container's former life has left. Raises DbHandlerError in an image without Galera, and for
-        volumes of another cluster."""
-        if not Path(PROVIDER).exists():
-            raise DbHandlerError("DBHANDLER_CLUSTER needs the image dbhandler:galera: there is no Galera in this one")
+        """Removes what the container's former life has left. Raises DbHandlerError in an image without either
+        engine, and for volumes of another cluster."""
+        if self._config.engine == "mariadb" and not Path(PROVIDER).exists():
+            raise DbHandlerError(
+                "DBHANDLER_CLUSTER needs dbhandler:galera or dbhandler:mysql: there is no Galera in this image"
+            )
         check_belonging(self._config)
         remove_remains(self._config)
         # An order is for one life only.
-        for name in (InRun.CLUSTER_NODE, InRun.CLUSTER_ORDER):
+        for name in (InRun.CLUSTER_NODE, InRun.CLUSTER_ORDER, InRun.GROUP_START):
             (self._config.run_dir / name).unlink(missing_ok=True)

@@ -76,7 +76,8 @@ class GroupWatch:
             if (told := self._told_by_start_program()) and told.reason:
                 raise Unavailable(f"the node does not serve: {told.reason}") from error
             raise
-        mode = self._usable(status.mode)
+        self._note_view(status)
+        mode = self._usable(status)
         self._node, self._outdated = (
             Node(self._id, mode, Holds.DATA, uuid=status.uuid, has=Transactions()),
             self._store.published(),
@@ -86,7 +87,7 @@ class GroupWatch:
             logger.info("cluster %s: %s", self._cluster, reason or f"this node serves, one of {status.size}")
             self._reason = reason
         if reason:
-            raise (Resting if reason == _SENDS else Unavailable)(reason)
+            raise (Resting if reason in (_SENDS, status.rests) else Unavailable)(reason)
 
     def tags(self) -> Mapping[str, str]:
         """The tags `cluster` and `galera`, as true as can be known now."""
@@ -103,15 +104,37 @@ class GroupWatch:
         published = self._store.published()
         return published if published != self._outdated else None
 
-    def _usable(self, mode: Mode) -> Mode:
+    def _usable(self, status: Status) -> Mode:
         """A server without its accounts has not begun yet: whoever joined now would make others."""
-        return Mode.BEGINNING if mode in (Mode.SYNCED, Mode.DONOR) and not self._initialised() else mode
+        if status.mode not in (Mode.SYNCED, Mode.DONOR):
+            return status.mode
+        if status.view is not None and not self._is_noted(status):
+            return Mode.JOINING
+        return status.mode if self._initialised() else Mode.BEGINNING
+
+    def _is_noted(self, status: Status) -> bool:
+        """Have those who served before noted that this node is with them? Else they would not miss it after an outage
+        in the next moment, and with it what was written here."""
+        serving = [node for node in self._others() if node.serves and node.uuid == status.uuid]
+        return all(self._id in node.view for node in serving if node.view)
+
+    def _note_view(self, status: Status) -> None:
+        """Galera's server tells it by notify.py, and waits until it stands there."""
+        if status.view is None:
+            return
+        view, names = self._store.view(), {node.id: node.name for node in self._nodes.of(self._members())}
+        known = {id: names.get(id) or view.names.get(id, id) for id in status.view.names}
+        if (seen := replace(status.view, names=known)) != view:
+            self._store.save_view(seen)
 
     def _obstacle(self, mode: Mode, status: Status) -> str:
         if mode == Mode.NONPRIMARY:
             return self._without_quorum(status.size)
         self._alone_since, self._was_in = None, True
-        self._compare_view(status)
+        if self._engine.notifies:
+            self._compare_view(status)
+        if mode == Mode.SYNCED and status.rests:
+            return status.rests
         if mode == Mode.DONOR and any(node.mode == Mode.SYNCED for node in self._others() if node.alive):
             return _SENDS
         return "" if mode in (Mode.SYNCED, Mode.DONOR, Mode.BEGINNING) else _IS_JOINING

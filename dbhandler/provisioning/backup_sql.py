@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from dbhandler.engine import sql
 from dbhandler.engine.sql import ANY_HOST, Statement
-from dbhandler.trust.backup import USER
 
 _SCHEMA, _NAME = "mysql", "dbhandler_kept"
 KEPT_TABLE = f"{_SCHEMA}.{_NAME}"
 
 
-def make_account(password: str, engine: str, connections: int) -> Statement:
-    """CREATE USER IF NOT EXISTS for the backup."""
-    return sql.create_user(USER, password, engine, connections, needs_tls=True)
+def make_account(user: str, password: str, engine: str, connections: int) -> Statement:
+    """CREATE USER IF NOT EXISTS for an account of ours."""
+    return sql.create_user(user, password, engine, connections, needs_tls=True)
 
 
-def change_account(password: str, engine: str, connections: int) -> Statement:
+def change_account(user: str, password: str, engine: str, connections: int) -> Statement:
     """Makes of an account what make_account does."""
-    changed = sql.change_password(USER, password, engine)
+    changed = sql.change_password(user, password, engine)
     text = f"{changed.text} REQUIRE SSL WITH MAX_USER_CONNECTIONS %s ACCOUNT UNLOCK"
     return Statement(text, (*changed.values, connections), secret=True)
 

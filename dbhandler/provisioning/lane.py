@@ -196,7 +196,7 @@ def trash_of(config: Config) -> Trash:
 
 
 def drop_lane(config: Config, node: str, audit: Audit = unaudited) -> Lane:
-    """The lane of this container's server; node is its identity in a Galera cluster, empty where it is in none. audit
+    """The lane of this container's server; node is its identity in a cluster, empty where it is in none. audit
     is told what is dropped, and which dumps are removed.
 
     Raises DbHandlerError or OSError.

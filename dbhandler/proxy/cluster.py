@@ -1,4 +1,4 @@
-"""Port 3306 as one address for a Galera cluster: HAProxy's servers are kept true from the Serf members."""
+"""Port 3306 as one address for a cluster: HAProxy's servers are kept true from the Serf members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dbhandler-proxy: one address for a Galera cluster, or for each of several databases wherever they are. HAProxy, kept
+"""dbhandler-proxy: one address for a cluster, or for each of several databases wherever they are. HAProxy, kept
 true by what Serf agents and the pool's servers tell."""
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ With --database each database has a port of its own, which leads to the server o
 database moves to another server the port leads there; connections that come meanwhile wait, 30 s at most. So do those
 to a database that is not there yet, or whose server is away.
 
-With DBHANDLER_CLUSTER port 3306 is that of the nodes of a Galera cluster. One node gets all connections, the next one
+With DBHANDLER_CLUSTER port 3306 is that of the nodes of a cluster. One node gets all connections, the next one
 when it is gone; with DBHANDLER_PROXY_WRITERS=all every node gets its share.
 
 With DBHANDLER_POOL (or the pool's secret) only servers that prove to be of that pool are believed and get any.

@@ -13,7 +13,7 @@ from dbhandler.requests.reserved_names import is_reserved
 DEFAULT_PATTERN = "[A-Za-z0-9_][A-Za-z0-9_$-]*"
 SYSTEM_USERS = frozenset({"root", "admin", "mysql", "public", "debian-sys-maint", "healthcheck"})
 SYSTEM_USER_PREFIXES = ("mysql.", "mariadb.", "dbhandler_")
-"""The last one's are ours: of backups, the directory, moves."""
+"""The last one's are ours: of backups, the directory, moves, a group's nodes."""
 MAX_ACCOUNTS = 8
 """Accounts of one database beside its own, where the server's owner says nothing."""
 MAX_COPIES = 2

@@ -81,7 +81,7 @@ class Member:
 
     @property
     def group(self) -> str | None:
-        """The Galera cluster that its server is a node of."""
+        """The cluster that its server is a node of."""
         return self._says(Tag.CLUSTER)
 
     @property

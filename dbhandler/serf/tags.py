@@ -23,7 +23,7 @@ class Tag(StrEnum):
     ENGINE = "engine"
     VERSION = "version"
     CLUSTER = "cluster"
-    """The name of the Galera cluster that it is a node of."""
+    """The name of the cluster that it is a node of."""
     GALERA = "galera"
     """What it says of itself as a node of that cluster (dbhandler.group.node)."""
     RESTORE = "restore"

@@ -34,7 +34,10 @@ ROOT_SETTINGS = official(
 ENGINES = {"mariadb": "mariadbd", "mysql": "mysqld"}
 """Engine -> name of its server program."""
 
-_TAKEN = ("root", "mysql", "dbhandler_backup", "dbhandler_directory")
+_TAKEN = ("root", "mysql", "dbhandler_backup", "dbhandler_directory", "dbhandler_group")
+
+GROUP_MODES = ("multi-primary", "single-primary")
+"""How a group of MySQL servers takes writes, the default first."""
 
 LONGEST_HOST = 64
 """Characters of an advertised host that the tags of a cluster's node have room for."""
@@ -45,10 +48,12 @@ DEFAULT_GROUP_SIZE = 3
 
 @dataclass(frozen=True)
 class GroupSettings:
-    """The Galera cluster that this server is a node of: its name, and how many empty nodes begin it."""
+    """The cluster that this server is a node of: its name, and how many empty nodes begin it. single_primary: one node
+    of a MySQL group takes writes, instead of all."""
 
     name: str
     size: int
+    single_primary: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ class Config:
 
 
 def group_name(environ: Mapping[str, str]) -> str | None:
-    """The name of the Galera cluster, None for a server that is in none. Raises ConfigError."""
+    """The name of the cluster, None for a server that is in none. Raises ConfigError."""
     name = Reader(environ).text("DBHANDLER_CLUSTER")
     # Galera's own limit is 32 characters, and its options have to survive a shell.
     if name is not None and not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", name):
@@ -199,13 +204,23 @@ def _group(read: Reader) -> GroupSettings | None:
     name, size = group_name(read.environ), read.number("DBHANDLER_CLUSTER_SIZE", 1, 9)
     if name is None and size is not None:
         raise ConfigError("DBHANDLER_CLUSTER_SIZE needs DBHANDLER_CLUSTER, the cluster's name")
-    if name is not None and engine(read.environ) != "mariadb":
-        raise ConfigError("DBHANDLER_CLUSTER needs MariaDB: there is no Galera for MySQL here")
     if name is not None and len(read.text("DBHANDLER_ADVERTISE_HOST") or "") > LONGEST_HOST:
         raise ConfigError(
             f"DBHANDLER_ADVERTISE_HOST has at most {LONGEST_HOST} characters in a cluster: a Serf tag takes no more"
         )
-    return None if name is None else GroupSettings(name, _or(size, DEFAULT_GROUP_SIZE))
+    single_primary = _single_primary(read, name)
+    return None if name is None else GroupSettings(name, _or(size, DEFAULT_GROUP_SIZE), single_primary)
+
+
+def _single_primary(read: Reader, name: str | None) -> bool:
+    is_group = name is not None and engine(read.environ) == "mysql"
+    if is_group and not pool_secrets(read.environ):
+        raise ConfigError("DBHANDLER_CLUSTER needs DBHANDLER_POOL_SECRET on MySQL: by it the nodes know each other")
+    if is_group and not _binlog(read):
+        raise ConfigError("DBHANDLER_CLUSTER needs the binary log on MySQL: DBHANDLER_BINLOG=0 excludes it")
+    if not is_group and read.text("DBHANDLER_GROUP_MODE") is not None:
+        raise ConfigError("DBHANDLER_GROUP_MODE is for a cluster (DBHANDLER_CLUSTER) of MySQL servers")
+    return is_group and read.choice("DBHANDLER_GROUP_MODE", GROUP_MODES) == GROUP_MODES[1]
 
 
 def _wants_admin(read: Reader) -> bool:

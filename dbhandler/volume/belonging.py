@@ -1,4 +1,4 @@
-"""Which Galera cluster a server's two volumes belong to.
+"""Which cluster a server's two volumes belong to.
 
 Data that other nodes have, too, must not go their own way by mistake. So the volumes themselves say whose they are, and
 data that were used outside of their cluster remember that: their place in its history is not believed any more.
@@ -34,11 +34,14 @@ UNNAMED = "?"
 @dataclass(frozen=True)
 class Belonging:
     """What the data say of themselves. cluster: they are that cluster's. left: they were, and a server outside of it
-    has used them since. aside: the folder into which they are being moved, to make room for the cluster's."""
+    has used them since. aside: the folder into which they are being moved, to make room for the cluster's. history:
+    the UUID of the group whose transactions they hold (MySQL); fresh: they were made to begin it."""
 
     cluster: str | None = None
     left: str | None = None
     aside: str | None = None
+    history: str | None = None
+    fresh: str | None = None
 
 
 def read(data_dir: Path) -> Belonging:
@@ -59,10 +62,11 @@ def _write(data_dir: Path, belonging: Belonging) -> None:
     files.write_private(data_dir / CLUSTER_STAMP, json.dumps(values) + "\n")
 
 
-def enter(data_dir: Path, state_dir: Path, cluster: str) -> None:
+def enter(data_dir: Path, state_dir: Path, cluster: str, history: str | None = None, fresh: bool = False) -> None:
     """Notes, before the server starts as a node, that both volumes are this cluster's from now on."""
-    if read(data_dir) != Belonging(cluster):
-        _write(data_dir, Belonging(cluster))
+    wanted = Belonging(cluster, history=history, fresh="1" if fresh else None)
+    if read(data_dir) != wanted:
+        _write(data_dir, wanted)
     files.write_private(state_dir / InState.CLUSTER_NAME, cluster + "\n")
 
 
@@ -83,7 +87,7 @@ def check(data_dir: Path, state_dir: Path, cluster: str | None, leave: str | Non
 def _refusal(data_dir: Path, name: str) -> str:
     known = name if name != UNNAMED else "NAME"
     return (
-        f"{data_dir} and its state belong to the Galera cluster {shown(name)}, whose other nodes would not get what is "
+        f"{data_dir} and its state belong to the cluster {shown(name)}, whose other nodes would not get what is "
         f"written here: start it with DBHANDLER_CLUSTER={known}, or, to make it a server of its own, with "
         f"DBHANDLER_LEAVE_CLUSTER={known}"
     )

@@ -22,7 +22,7 @@ UNKEYED = "{}\n"
 """What the stamp holds until a server with a key has found it. An empty one is a former version's."""
 
 CLUSTER_STAMP = ".dbhandler-cluster"
-"""Says to which Galera cluster the data belong."""
+"""Says to which cluster the data belong."""
 ASIDE = ".dbhandler-set-aside"
 """The folder of data that had to make room for a cluster's. my.cnf keeps servers from taking it for a database."""
 

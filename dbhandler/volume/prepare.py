@@ -132,7 +132,7 @@ def server_version(engine: str) -> str:
 
 
 def check_belonging(config: Config) -> None:
-    """Raises DbHandlerError for volumes that belong to another Galera cluster than the one to start in."""
+    """Raises DbHandlerError for volumes that belong to another cluster than the one to start in."""
     cluster = config.group.name if config.group else None
     belonging.check(config.data_dir, config.state_dir, cluster, config.leave_group)
 

@@ -15,7 +15,7 @@ from dbhandler.trust.secret import new_secret
 from tests.support.containers import RPC_KEY
 from tests.support.docker import eventually, together
 from tests.support.faults import Server, Site
-from tests.support.galera import IMAGE, PATIENCE, Cluster, Node
+from tests.support.galera import ENGINE, IMAGE, PATIENCE, Cluster, Node
 
 SECRET, NAME = new_secret(), "shelf"
 POOL = {"DBHANDLER_POOL_SECRET": SECRET, "DBHANDLER_DIRECTORY": NAME}
@@ -26,7 +26,7 @@ class Shelf:
     """The cluster, and the single server."""
 
     def __init__(self, site: Site) -> None:
-        self.cluster = Cluster(site, 3, NAME, **POOL)
+        self.cluster = Cluster(site, 3, NAME, ENGINE, **POOL)
         self.cluster.start(random.Random(18))
         settings = {
             **POOL, "SERF_JOIN": ",".join(node.name for node in self.cluster.nodes), "SERF_RPC_AUTH": RPC_KEY,

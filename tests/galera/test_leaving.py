@@ -17,7 +17,7 @@ def test_a_nodes_volumes_are_refused_outside_and_what_was_written_there_is_set_a
     node.stop()
     node.run_outside(210)
     eventually("the refusal", lambda: not node.running, 60, 0.5)
-    assert "belong to the Galera cluster 'shop'" in node.logs
+    assert "belong to the cluster 'shop'" in node.logs
     assert "DBHANDLER_LEAVE_CLUSTER=shop" in node.logs
     node.run_outside(210, DBHANDLER_LEAVE_CLUSTER="shop")
     node.wait_ready()

@@ -39,11 +39,12 @@ def test_a_new_node_replaces_one(site: Site, cluster: Cluster) -> None:
     cluster.wait_ready()
     first, second, third = cluster.nodes
     new = Node(site, 0, "shop", [site.name("new"), second.name])
+    new.engine, new.client = cluster.engine, cluster.engine.client
     new.run_member(240)
-    eventually("the fourth", lambda: new.ready and new.status("wsrep_cluster_size") == "4")
+    eventually("the fourth", lambda: new.ready and new.size == "4")
     first.stop()
-    eventually("three", lambda: new.status("wsrep_cluster_size") == "3")
-    rest = Cluster(site, count=0)
+    eventually("three", lambda: new.size == "3")
+    rest = Cluster(site, count=0, engine=cluster.engine)
     rest.nodes = [second, third, new]
     rest.wait_ready()
     # The one that left in order belongs to the last view no more: nobody waits for it.
@@ -52,7 +53,7 @@ def test_a_new_node_replaces_one(site: Site, cluster: Cluster) -> None:
         node.start()
     rest.wait_ready()
     first.start()
-    eventually("the first one's return", lambda: new.status("wsrep_cluster_size") == "4")
+    eventually("the first one's return", lambda: new.size == "4")
     new.stop()
     cluster.wait_ready()
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from dbhandler.client.asking import request_database, rotate_password
 from dbhandler.client.connection import Connection
-from dbhandler.group.galera.options import GROUP_PORT
+from dbhandler.group.engine import GROUP_PORT
 from dbhandler.group.volume import PROVIDER
 from dbhandler.trust.authority import Authority, chain
 from dbhandler.trust.pool import Pool

@@ -58,6 +58,8 @@ class Container(containers.Container):
 class Server(Container):
     """A database container."""
 
+    client = "mariadb"
+
     def healthy(self) -> bool:
         return "ready" in self.exec("dbhandler-health", check=False).splitlines()
 
@@ -81,7 +83,7 @@ class Server(Container):
 
     def sql(self, text: str, check: bool = True) -> list[str]:
         """The lines of a statement's answer, run as the server's root through the socket."""
-        return self.exec("mariadb", "--batch", "--skip-column-names", "-e", text, check=check).splitlines()
+        return self.exec(self.client, "--batch", "--skip-column-names", "-e", text, check=check).splitlines()
 
     def made(self, prefix: str) -> set[str]:
         """The databases whose names begin so; none while the server is away."""

@@ -1,4 +1,4 @@
-"""A Galera cluster of real containers, and a writer that knows which of its rows were acknowledged."""
+"""A cluster of real containers, of either engine, and a writer that knows which of its rows were acknowledged."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from typing import Any
 import pymysql
 import pytest
 
+from dbhandler.trust.secret import new_secret
 from tests.support.containers import RPC_KEY
 from tests.support.docker import docker, eventually
 from tests.support.faults import Container, Server, Site
 from tests.support.shared_tables import SHARED_TABLES
 
 IMAGE = os.environ.get("DBHANDLER_GALERA_IMAGE", "dbhandler:galera")
+MYSQL_IMAGE = os.environ.get("DBHANDLER_MYSQL_IMAGE", "dbhandler:mysql")
 SERF_IMAGE = os.environ.get("DBHANDLER_SERF_IMAGE", "dbhandler-serf")
 PROXY_IMAGE = os.environ.get("DBHANDLER_PROXY_IMAGE", "dbhandler-proxy")
 PASSWORD = "the-admin-of-the-galera-tests"
@@ -29,6 +31,47 @@ HANGS = 30
 """Seconds. Whoever waits for longer than that has been forgotten."""
 PATIENCE = 240.0
 """Seconds. A state transfer takes fifteen on an idle machine, and one waits for the other."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the engines differ for who looks at a server: its image, what all nodes have to be given, a query for its
+    state, and what it is where the server serves; who is in its component, and in which history; who it is; what every
+    answer has in it; what a log says of all data taken; what a server does with a write without a quorum;
+    where accounts are; what its command-line client is called."""
+
+    image: str
+    environ: Mapping[str, str]
+    state: str
+    serves: str
+    without_quorum: str
+    size: str
+    history: str
+    name: str
+    settled: str
+    taken: str
+    refusal: str
+    accounts: str
+    client: str
+
+
+_STATUS = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = '{}'"
+_OWN_STATE = "SELECT MEMBER_STATE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid"
+_COUNT = "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE MEMBER_STATE "
+GALERA = Engine(
+    IMAGE, {}, _STATUS.format("WSREP_LOCAL_STATE_COMMENT"), "Synced",
+    f"SELECT 1 FROM ({_STATUS.format('WSREP_CLUSTER_STATUS')}) s WHERE VARIABLE_VALUE = 'non-Primary'",
+    _STATUS.format("WSREP_CLUSTER_SIZE"), _STATUS.format("WSREP_CLUSTER_STATE_UUID"), "SELECT @@wsrep_node_name",
+    "SET SESSION wsrep_sync_wait = 1", "mariabackup SST completed on joiner", "1047", "mysql.global_priv", "mariadb",
+)  # fmt: skip
+MYSQL = Engine(
+    MYSQL_IMAGE, {"DBHANDLER_POOL_SECRET": new_secret()}, _OWN_STATE, "ONLINE",
+    f"SELECT 1 FROM ({_COUNT} = 'UNREACHABLE') s (n) WHERE n > 1",
+    f"{_COUNT} IN ('ONLINE', 'RECOVERING')", "SELECT @@group_replication_group_name", "SELECT @@report_host",
+    "SET SESSION group_replication_consistency = 'BEFORE'", "taking all data of", "ERROR", "mysql.user", "mysql",
+)  # fmt: skip
+ENGINE = {"galera": GALERA, "mysql": MYSQL}[os.environ.get("DBHANDLER_GALERA_ENGINE") or "galera"]
+"""The one that tests get."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +101,13 @@ class Node(Server):
         super().__init__(names[number])
         self._site, self._cluster, self._names = site, cluster, names
         self.data, self._state = site.volume(), site.volume()
+        self.engine = ENGINE
         self.environ: Mapping[str, str] = {}
         self.command: Sequence[str] = ()
         self.options: Sequence[str] = ()
         """What `docker run` gets beside the usual, and the server in its command line."""
 
-    def run_member(self, last: int, size: int = 3, image: str = IMAGE) -> None:
+    def run_member(self, last: int, size: int = 3, image: str = "") -> None:
         """Starts a container at that address, in place of the one before."""
         docker("rm", "-f", self.name, check=False)
         self.address = self._site.address(last)
@@ -71,14 +115,14 @@ class Node(Server):
             "SERF_JOIN": ",".join(self._names), "SERF_RPC_AUTH": RPC_KEY, "SERF_RPC_BIND": "0.0.0.0:7373",
             "MYSQL_ADMIN_PASSWORD": PASSWORD,
             "DBHANDLER_CLUSTER": self._cluster, "DBHANDLER_CLUSTER_SIZE": str(size), "DBHANDLER_ALLOW_DROP": "1",
-            **self.environ,
+            **self.engine.environ, **self.environ,
         }  # fmt: skip
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
         volumes = ("-v", f"{self.data}:/var/lib/mysql", "-v", f"{self._state}:/var/lib/dbhandler")
         # On some storage drivers (fuse-overlayfs) a killed container's sockets can be neither used nor removed later.
         where = ("--ip", self.address, "--hostname", self._host_name(last), "--tmpfs", "/run")
         options = [*options, *volumes, *where, *self.options]
-        self._site.run(image, *self.command, options=options, name=self.name)
+        self._site.run(image or self.engine.image, *self.command, options=options, name=self.name)
 
     def _host_name(self, last: int) -> str:
         """Longer than what a view of Galera's tells of a name."""
@@ -88,17 +132,17 @@ class Node(Server):
         """Starts the same image as a server in no cluster."""
         self.address = self._site.address(last)
         options = ("-e", f"MYSQL_ADMIN_PASSWORD={PASSWORD}", "--ip", self.address)
-        self._site.run(IMAGE, options=options, name=self.name)
+        self._site.run(self.engine.image, options=options, name=self.name)
 
     def run_outside(self, last: int, **settings: str) -> None:
         """Starts a container on the same volumes as a server in no cluster."""
         docker("rm", "-f", self.name, check=False)
         self.address = self._site.address(last)
-        settings |= {"MYSQL_ADMIN_PASSWORD": PASSWORD, "SERF_RPC_AUTH": RPC_KEY}
+        settings |= {"MYSQL_ADMIN_PASSWORD": PASSWORD, "SERF_RPC_AUTH": RPC_KEY, **self.engine.environ}
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
         volumes = ("-v", f"{self.data}:/var/lib/mysql", "-v", f"{self._state}:/var/lib/dbhandler")
         where = ("--ip", self.address, "--hostname", self._host_name(last), "--tmpfs", "/run")
-        self._site.run(IMAGE, options=[*options, *volumes, *where], name=self.name)
+        self._site.run(self.engine.image, options=[*options, *volumes, *where], name=self.name)
 
     def wipe(self) -> None:
         """Removes the container and the data volume."""
@@ -123,17 +167,27 @@ class Node(Server):
         lines = self.sql(f"SHOW GLOBAL STATUS LIKE '{variable}'", check=False)
         return lines[0].partition("\t")[2] if len(lines) == 1 else ""
 
+    def told(self, query: str) -> str:
+        """What the server answers to one of its engine's queries, empty while it does not."""
+        lines = self.sql(query, check=False)
+        return lines[0] if len(lines) == 1 and not lines[0].startswith("ERROR") else ""
+
+    @property
+    def size(self) -> str:
+        """How many are in its component."""
+        return self.told(self.engine.size)
+
     def transfers(self) -> int:
         """How often it has taken all data of another node, instead of what it had missed."""
-        return self.logs.count("mariabackup SST completed on joiner")
+        return self.logs.count(self.engine.taken)
 
     @property
     def ready(self) -> bool:
-        return self.running and self.tag("mysql") == "ready" and self.status("wsrep_local_state_comment") == "Synced"
+        return self.running and self.tag("mysql") == "ready" and self.told(self.engine.state) == self.engine.serves
 
     def checksums(self) -> dict[str, str]:
         """The checksum of every table that all nodes share, of all databases and the server's own."""
-        tables = self.sql(f"SET SESSION wsrep_sync_wait = 1; {SHARED_TABLES}")
+        tables = self.sql(f"{self.engine.settled}; {SHARED_TABLES}")
         lines = self.sql(f"CHECKSUM TABLE {', '.join(tables)}")
         return dict(line.split("\t") for line in lines)
 
@@ -147,12 +201,13 @@ class Cluster:
     _addresses = itertools.cycle(range(20, 200))
     """By their last numbers; nobody has one any more when its turn comes again."""
 
-    def __init__(self, site: Site, count: int = 3, name: str = "shop", **environ: str) -> None:
+    def __init__(self, site: Site, count: int = 3, name: str = "shop", engine: Engine = ENGINE, **environ: str) -> None:
         names = [site.name(f"node{number}") for number in range(count)]
         self.name = name
         self.nodes = [Node(site, number, name, names) for number in range(count)]
         for node in self.nodes:
-            node.environ = environ
+            node.environ, node.engine, node.client = environ, engine, engine.client
+        self.engine = engine
         self.first_logs: list[str] = []
 
     def start(self, rng: random.Random, apart: float = 0.0) -> None:
@@ -180,14 +235,14 @@ class Cluster:
             eventually("all nodes", lambda: all(node.ready for node in self.nodes) or self._ended(), PATIENCE, 1.0)
         except pytest.fail.Exception as error:
             raise AssertionError(self.story()) from error
-        assert len({node.status("wsrep_cluster_state_uuid") for node in self.nodes}) == 1
+        assert len({node.told(self.engine.history) for node in self.nodes}) == 1
         self.first_logs = self.first_logs or [node.logs for node in self.nodes]
-        assert {node.status("wsrep_cluster_size") for node in self.nodes} == {str(len(self.nodes))}
+        assert {node.size for node in self.nodes} == {str(len(self.nodes))}
 
     def check_equal(self) -> None:
         """All tables of all nodes are equal. Nobody may write meanwhile."""
         first, *others = [node.checksums() for node in self.nodes]
-        assert {"mysql.global_priv", "mysql.db"} <= set(first)
+        assert {self.engine.accounts, "mysql.db"} <= set(first)
         for node, found in zip(self.nodes[1:], others, strict=True):
             assert found == first, f"{node.name} differs: {sorted(set(found.items()) ^ set(first.items()))}"
 
@@ -210,7 +265,7 @@ class Proxy(Container):
         settings = {"SERF_RPC_ADDR": agents, "SERF_RPC_AUTH": RPC_KEY, "DBHANDLER_CLUSTER": cluster.name, **environ}
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
         super().__init__(site.run(PROXY_IMAGE, options=(*options, "-p", f"127.0.0.1::{port}")))
-        self._port = self.published(port)
+        self._port, self._engine = self.published(port), cluster.engine
 
     def open(self) -> Any:
         return pymysql.connect(
@@ -226,7 +281,7 @@ class Proxy(Container):
         """The node that takes a new connection; empty where none does."""
         with suppress(pymysql.err.Error, OSError), closing(self.open()) as connection:
             cursor = connection.cursor()
-            cursor.execute("SELECT @@wsrep_node_name")
+            cursor.execute(self._engine.name)
             return str(cursor.fetchone()[0])
         return ""
 
@@ -277,7 +332,7 @@ class Writer:
     def check(self) -> None:
         """Every acknowledged row is on every node, and the nodes are equal, row by row."""
         contents = [
-            node.sql(f"SET SESSION wsrep_sync_wait = 1; SELECT n, node FROM {self._table} ORDER BY n")
+            node.sql(f"{self._cluster.engine.settled}; SELECT n, node FROM {self._table} ORDER BY n")
             for node in self._cluster.nodes
         ]
         assert contents[0] == contents[1] == contents[2]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from dbhandler.address import bracketed
 from dbhandler.engine.binlog import number_of
+from dbhandler.group.engine import GROUP_PORT
 from dbhandler.group.node import Node
 from dbhandler.group.volume import PROVIDER
 from dbhandler.volume import tls
 
-GROUP_PORT = 4567
 NAME_LENGTH = 22
 """How much of a Serf name has room before the point and the eight digits of an identity."""
 PROVIDER_OPTIONS = (

@@ -13,6 +13,8 @@ from dbhandler.group.node import Mode
 class GaleraRunning:
     """The engine's part while the server runs (group/engine.py). Who is in its component it tells by notify.py."""
 
+    notifies = True
+
     def status(self, server: Server) -> Status:
         """No rows: the server is in no cluster, or not yet."""
         return status_of(server.execute(group_sql.galera_status()))

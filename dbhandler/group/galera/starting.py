@@ -9,6 +9,7 @@ from pathlib import Path
 from dbhandler import files
 from dbhandler.engine.private_server import TETHER
 from dbhandler.first_start.work import FirstStartWork
+from dbhandler.group.decision import Decision
 from dbhandler.group.engine import Position
 from dbhandler.group.galera.data import DataDir, recovery
 from dbhandler.group.galera.options import numbering, server_options, transfer_environment, transfer_file
@@ -30,6 +31,8 @@ class GaleraStarting:
     makes what the node needs for TLS at an address (None: the nodes do without). tls_dir is the folder of those files.
     numbered: the nodes write binary logs."""
 
+    one_by_one = True
+
     def __init__(
         self,
         cluster: str,
@@ -50,7 +53,7 @@ class GaleraStarting:
             return 0.0, ""
         return SENDER_PATIENCE, "the transfer of another node's data was cut: waiting until its sender has given up"
 
-    def obstacle(self, _node: Node, _peers: Sequence[Node]) -> str | None:
+    def obstacle(self, _node: Node, _peers: Sequence[Node]) -> Decision | None:
         # Its history has one number for each change: who joins cannot be ahead of who serves.
         return None
 

@@ -9,16 +9,21 @@ import pytest
 
 from dbhandler.engine import group_sql
 from dbhandler.errors import Resting, Unavailable
+from dbhandler.group.engine import Running
 from dbhandler.group.galera.running import GaleraRunning
 from dbhandler.group.node import Holds, Mode, Node, decode, encode
+from dbhandler.group.replication.options import server_uuid
+from dbhandler.group.replication.running import ReplicationRunning
 from dbhandler.group.store import GroupStore, View
 from dbhandler.group.transactions import Transactions
 from dbhandler.group.trusted import PATIENCE as PROVING
 from dbhandler.group.watch import PATIENCE, TELLING, GroupWatch, group_watch
+from dbhandler.inventory import InState
 from dbhandler.serf.members import Member
 from dbhandler.settings.config import Config
 from dbhandler.trust.secret import new_secret
 from tests.support.fakes import Clock, RecordingServer, Rows
+from tests.support.group_nodes import node as group_node
 from tests.support.pools import OURS, THEIRS, proven
 
 WAITING, JOINING = Mode.WAITING, Mode.JOINING
@@ -60,9 +65,9 @@ class Made:
         self.initialised, self.process = True, FakeProcess()
         self.watch = self.watching()
 
-    def watching(self, pools: Sequence[str] = ()) -> GroupWatch:
+    def watching(self, pools: Sequence[str] = (), engine: Running | None = None) -> GroupWatch:
         return GroupWatch(
-            "shop", GaleraRunning(), self.server, lambda: self.initialised, self.store,  # type: ignore[arg-type]
+            "shop", engine or GaleraRunning(), self.server, lambda: self.initialised, self.store,  # type: ignore[arg-type]
             lambda: self.members, self.process, self.clock, pools,  # type: ignore[arg-type]
         )  # fmt: skip
 
@@ -304,3 +309,85 @@ def test_a_node_s_watch_believes_the_pool_of_its_secret(tmp_path: Path) -> None:
     assert [node.mode for node in watch()._others()] == ["synced", "synced"]
     given = watch(DBHANDLER_POOL_SECRET=new_secret())
     assert [node.mode for node in given._others()] == ["unknown", "unknown"]
+
+
+# --- MySQL's Group Replication ---
+
+
+MEMBERS = {id: server_uuid(group_node(id), "shop") for id in ("aaaaaaaa", "bbbbbbbb", "cccccccc")}
+
+
+@pytest.fixture
+def member(tmp_path: Path, clock: Clock) -> Made:
+    """The watch of a member of a MySQL group."""
+    (tmp_path / InState.CLUSTER_ID).write_text("aaaaaaaa\n")
+    made = Made(tmp_path, clock)
+    made.watch = made.watching(engine=ReplicationRunning())
+    return made
+
+
+def sees(made: Made, *states: str, role: str = "PRIMARY") -> str:
+    """Looks once at a server whose members are in these states, itself the first; as `says`."""
+    found = zip(MEMBERS.values(), states, strict=False)
+    made.server.replies[group_sql.members()] = [
+        (id, state, role, number == 0, UUID) for number, (id, state) in enumerate(found)
+    ]
+    try:
+        made.watch.check()
+    except Unavailable as error:
+        return str(error)
+    return ""
+
+
+def with_view(view: str, mode: str = "synced") -> Member:
+    tags = {"role": "db", "cluster": "shop", "galera": f"{mode} data {UUID}:0 bbbbbbbb/0 - {view}"}
+    return Member("db2", "10.0.0.2", 7946, "alive", tags)
+
+
+def test_a_member_serves_when_those_who_served_before_have_noted_it(member: Made) -> None:
+    member.members = [with_view("bbbbbbbb.cccccccc")]
+    assert sees(member, "ONLINE", "ONLINE", "ONLINE") == "this node is joining"
+    assert member.node().mode == JOINING
+    member.members = [with_view("aaaaaaaa.bbbbbbbb.cccccccc")]
+    assert sees(member, "ONLINE", "ONLINE", "ONLINE") == ""
+    assert member.node().mode == "synced"
+
+
+@pytest.mark.parametrize("view", ["-", "bbbbbbbb"])
+def test_nobody_waits_for_one_that_does_not_serve_or_does_not_say(member: Made, view: str) -> None:
+    member.members = [with_view(view, "synced" if view == "-" else "joining")]
+    assert sees(member, "ONLINE", "ONLINE") == ""
+
+
+def test_who_is_in_the_group_is_noted_with_the_names_that_are_known(member: Made) -> None:
+    member.members = [with_view("-")]
+    sees(member, "ONLINE", "ONLINE", "UNREACHABLE")
+    assert member.store.view() == View(UUID, {"aaaaaaaa": "aaaaaaaa", "bbbbbbbb": "db2", "cccccccc": "cccccccc"})
+    # Who has no quorum knows of nobody who has left.
+    sees(member, "ONLINE", "UNREACHABLE")
+    assert set(member.store.view().names) == {"aaaaaaaa", "bbbbbbbb", "cccccccc"}
+    member.members = []
+    sees(member, "ONLINE", "ONLINE")
+    assert member.store.view() == View(UUID, {"aaaaaaaa": "aaaaaaaa", "bbbbbbbb": "db2"})
+
+
+def test_a_member_without_a_quorum_serves_nobody(member: Made) -> None:
+    sees(member, "ONLINE", "ONLINE", "ONLINE")
+    assert "this node has no quorum, with 1 in its component" in sees(member, "ONLINE", "UNREACHABLE", "UNREACHABLE")
+
+
+def test_a_member_out_of_the_group_hides_nobody(member: Made, caplog: pytest.LogCaptureFixture) -> None:
+    sees(member, "ONLINE", "ONLINE")
+    for _ in range(3):
+        sees(member, "ERROR", "UNREACHABLE")
+        member.clock.advance(TELLING)
+    assert "hides who is in it" not in caplog.text
+    assert member.store.view().names
+
+
+def test_a_secondary_rests(member: Made) -> None:
+    with pytest.raises(Resting):
+        assert sees(member, "ONLINE", "ONLINE", role="SECONDARY")
+        member.watch.check()
+    assert "the primary serves" in sees(member, "ONLINE", "ONLINE", role="SECONDARY")
+    assert sees(member, "ONLINE", "ONLINE") == ""

@@ -52,8 +52,8 @@ def granted(*privileges: str) -> Statement:
 
 
 EVERYTHING = PRIVILEGES["mariadb"]
-MADE = backup_sql.make_account(account_password(NEW), "mariadb", MAX_CONNECTIONS)
-CHANGED = backup_sql.change_account(account_password(NEW), "mariadb", MAX_CONNECTIONS)
+MADE = backup_sql.make_account(USER, account_password(NEW), "mariadb", MAX_CONNECTIONS)
+CHANGED = backup_sql.change_account(USER, account_password(NEW), "mariadb", MAX_CONNECTIONS)
 
 
 def test_it_is_made_with_tls_and_a_limit() -> None:

@@ -53,7 +53,7 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("leave", [None, "other"])
 def test_volumes_of_a_cluster_are_refused_outside_of_it(entered: Volumes, cluster: str | None, leave: str) -> None:
     before = contents(entered.data), contents(entered.state)
-    with pytest.raises(DbHandlerError, match=r"belong to the Galera cluster 'shop'.*DBHANDLER_LEAVE_CLUSTER=shop"):
+    with pytest.raises(DbHandlerError, match=r"belong to the cluster 'shop'.*DBHANDLER_LEAVE_CLUSTER=shop"):
         entered.check(cluster, leave)
     assert (contents(entered.data), contents(entered.state)) == before
     entered.check("shop", leave)
