@@ -51,8 +51,8 @@ def members() -> Statement:
 
 
 def executed() -> Statement:
-    """One row: the set of transactions that are done."""
-    return Statement("SELECT @@GLOBAL.gtid_executed")
+    """One row: the set of transactions that are done, and those of them that the binary log does not have any more."""
+    return Statement("SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged")
 
 
 def received() -> Statement:

@@ -33,9 +33,10 @@ CLONE_TIMEOUT = 86400.0
 """Seconds for all data of another node."""
 RESTARTS = 16
 """The status with which a server ends that has all data, and whose parent (MYSQLD_PARENT_PID) is to start it again."""
-ER_TOO_MANY_CLONES = 3634
-PAUSE = 0.5
-"""Seconds until a node that gives its data to another one is asked again."""
+ER_DONOR = 3862
+"""The other node does not give its data now: it serves one at a time, and says so in the text alone."""
+PAUSE, TRIES = 0.5, 120
+"""Seconds until it is asked again, and how often."""
 
 
 class DataDir:
@@ -49,7 +50,9 @@ class DataDir:
         command: Sequence[str],
         environ: Mapping[str, str],
         first_start: Callable[[], None],
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._sleep = sleep
         # The agent waits at the socket of the real server.
         self._config = replace(config, socket=config.run_dir / InRun.FIRST_START_SOCKET)
         self._cluster, self._path, self._first_start = cluster, config.data_dir, first_start
@@ -109,7 +112,7 @@ class DataDir:
         logger.info("asking the server which transactions this node holds")
         with PrivateServer(self._command, self._environ) as private, agent_server(self._config) as server:
             private.wait_for(server)
-            [(executed,)] = server.execute(group_sql.executed())
+            [(executed, _)] = server.execute(group_sql.executed())
             received = server.execute(group_sql.received())
         found = GtidSet.parse(str(executed))
         return found | GtidSet.parse(str(received[0][0])) if received else found
@@ -133,14 +136,14 @@ class DataDir:
             wish = group_sql.clone(USER, donor.host, donor.port, password)
             # It ends with its connections: how, its status tells.
             with suppress(Unavailable):
-                while not self._is_given(server, wish):
-                    time.sleep(PAUSE)
+                self._ask(server, wish)
 
-    def _is_given(self, server: Server, wish: Statement) -> bool:
-        try:
-            server.execute(wish)
-        except ServerError as error:
-            if error.errno != ER_TOO_MANY_CLONES:
-                raise
-            return False
-        return True
+    def _ask(self, server: Server, wish: Statement) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                server.execute(wish)
+                return
+            except ServerError as error:
+                if error.errno != ER_DONOR or not left:
+                    raise
+            self._sleep(PAUSE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dbhandler.engine import group_sql
 from dbhandler.engine.distant import DistantServer
@@ -17,6 +18,14 @@ TIMEOUT = 5.0
 """Seconds for one answer."""
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a server has done, and those transactions of it that it cannot give to others one by one any more."""
+
+    executed: GtidSet
+    purged: GtidSet
+
+
 class Peers:
     """The way to the other nodes of the pool with these secrets. password is the one that the last of them took."""
 
@@ -25,12 +34,12 @@ class Peers:
         self._context = ssl.create_default_context(cadata=pool_roots(tuple(secrets)))
         self.password = 0
 
-    def executed(self, node: Node) -> GtidSet:
-        """The transactions that are done there. Raises DbHandlerError where it does not let this node in."""
+    def transactions(self, node: Node) -> Done:
+        """What is done there. Raises DbHandlerError where it does not let this node in."""
         complaint: DbHandlerError | None = None
         for number, password in enumerate(self._passwords):
             try:
-                found = self._executed(node, password)
+                found = self._transactions(node, password)
             except DbHandlerError as error:
                 complaint = complaint or error
                 continue
@@ -42,7 +51,7 @@ class Peers:
         """The password itself."""
         return self._passwords[self.password]
 
-    def _executed(self, node: Node, password: str) -> GtidSet:
+    def _transactions(self, node: Node, password: str) -> Done:
         with DistantServer(node.host, node.port, USER, password, self._context, TIMEOUT, "mysql") as server:
-            [(text,)] = server.execute(group_sql.executed())
-            return GtidSet.parse(str(text))
+            [(executed, purged)] = server.execute(group_sql.executed())
+            return Done(GtidSet.parse(str(executed)), GtidSet.parse(str(purged)))

@@ -6,7 +6,8 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from dbhandler.errors import DbHandlerError
 from dbhandler.first_start.work import FirstStartWork
@@ -51,6 +52,7 @@ class ReplicationStarting:
         self._group, self._config, self._data, self._store = group, config, data, store
         self._peers, self._orders, self._clock, self._sleep = peers, orders, clock, sleep
         self._ahead_since: float | None = None
+        self._was_away_too_long = False
         self._order = Order(begins=False)
 
     def position(self) -> Position:
@@ -65,12 +67,12 @@ class ReplicationStarting:
 
     def obstacle(self, _node: Node, peers: Sequence[Node]) -> Decision | None:
         """It has to know the way to their data, and may hold nothing that they do not."""
-        there = GtidSet()
         try:
-            for peer in peers:
-                there |= self._peers.executed(peer)
+            told = [self._peers.transactions(peer) for peer in peers]
         except DbHandlerError as error:
             return Decision(Action.WAIT, f"waiting for {names_of(peers)} to let this node in: {error}")
+        there, own = reduce(or_, (done.executed for done in told)), self._data.transactions
+        self._was_away_too_long = all((done.purged - own).ranges for done in told)
         alone = self._data.transactions - there
         if not alone.ranges:
             self._ahead_since = None
@@ -99,7 +101,7 @@ class ReplicationStarting:
 
     def join(self, node: Node, position: Position, peers: Sequence[Node]) -> list[str]:
         history = peers[0].uuid
-        if position.holds == Holds.DATA:
+        if position.holds == Holds.DATA and not self._was_away_too_long:
             tls.ensure_keys(self._config.engine, self._config.data_dir)
             self._certify(node)
             self._data.name_server(self._uuid(node))
@@ -122,6 +124,8 @@ class ReplicationStarting:
     def _take(self, node: Node, position: Position, peers: Sequence[Node]) -> None:
         if position.holds == Holds.LEFT:
             belonging.set_aside(self._config.data_dir)
+        if position.holds == Holds.DATA:
+            logger.warning("the others' logs have no more all that this node has missed: it takes all data anew")
         try:
             self._data.take(peers, self._peers.word(), partial(self._certify, node), self._uuid(node))
         except DbHandlerError:

@@ -13,6 +13,7 @@ from dbhandler.group.engine import Position
 from dbhandler.group.node import UUID, Holds, Mode, Node
 from dbhandler.group.replication.gtid import GtidSet
 from dbhandler.group.replication.orders import Order, Orders
+from dbhandler.group.replication.peers import Done
 from dbhandler.group.replication.starting import PATIENCE, PAUSE, ReplicationStarting
 from dbhandler.group.store import GroupStore, View
 from dbhandler.group.transactions import Transactions
@@ -61,11 +62,12 @@ class FakePeers:
 
     def __init__(self) -> None:
         self.sets: dict[str, str] = {}
+        self.purged: dict[str, str] = {}
 
-    def executed(self, peer: Node) -> GtidSet:
+    def transactions(self, peer: Node) -> Done:
         if peer.name not in self.sets:
             raise Unavailable("it does not answer")
-        return GtidSet.parse(self.sets[peer.name])
+        return Done(GtidSet.parse(self.sets[peer.name]), GtidSet.parse(self.purged.get(peer.name, "")))
 
     def word(self) -> str:
         return "the password"
@@ -150,6 +152,16 @@ def test_an_empty_one_takes_all_data_of_those_who_serve(made: Made) -> None:
 def test_one_with_data_gets_what_it_has_missed(made: Made) -> None:
     made.engine.join(ME, Position(DATA, HISTORY, Transactions.up_to(5)), [SERVES])
     assert made.data.done == ["certified db-aaaaaaaa", "aaaaaaaa"]
+
+
+@pytest.mark.parametrize(("purged", "anew"), [("1-5", False), ("1-6", True)])
+def test_one_that_was_away_for_too_long_takes_all_data_anew(made: Made, purged: str, anew: bool) -> None:
+    made.data.transactions = GtidSet.parse(f"{HISTORY}:1-5")
+    made.peers.sets = {"db-bbbbbbbb": f"{HISTORY}:1-9"}
+    made.peers.purged = {"db-bbbbbbbb": f"{HISTORY}:{purged}"}
+    assert made.engine.obstacle(ME, [SERVES]) is None
+    made.engine.join(ME, Position(DATA, HISTORY, Transactions.up_to(5)), [SERVES])
+    assert ("finished" in made.data.done) is anew
 
 
 def test_data_that_were_used_outside_make_room(made: Made) -> None:
