@@ -10,7 +10,7 @@ import pytest
 
 from dbhandler import __version__
 from tests.support.containers import ENGINES, SUPERVISORCTL, Container, Database, Site
-from tests.support.docker import docker, eventually, inspect
+from tests.support.docker import OFTEN_ASKED, docker, eventually, inspect
 
 LOOPBACK = "0100007F"
 """127.0.0.1, as the kernel writes it."""
@@ -130,7 +130,7 @@ def test_a_command_that_does_not_exist_is_named(site: Site, image: str) -> None:
 @pytest.fixture(scope="module")
 def server(site: Site, engine: str) -> Database:
     """A server of each engine, started with an argument for mysqld."""
-    return site.database(engine, "--max-connections=77").wait_healthy()
+    return site.database(engine, "--max-connections=77", options=OFTEN_ASKED).wait_healthy()
 
 
 def test_arguments_that_begin_with_a_dash_reach_the_server(server: Database) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from dbhandler.trust.secret import new_secret
 from tests.support.containers import RPC_KEY
-from tests.support.docker import docker, eventually
+from tests.support.docker import OFTEN_ASKED, docker, eventually
 from tests.support.faults import Container, Server, Site
 from tests.support.shared_tables import SHARED_TABLES
 
@@ -264,7 +264,7 @@ class Proxy(Container):
         agents = ",".join(f"{node.name}:7373" for node in cluster.nodes)
         settings = {"SERF_RPC_ADDR": agents, "SERF_RPC_AUTH": RPC_KEY, "DBHANDLER_CLUSTER": cluster.name, **environ}
         options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
-        super().__init__(site.run(PROXY_IMAGE, options=(*options, "-p", f"127.0.0.1::{port}")))
+        super().__init__(site.run(PROXY_IMAGE, options=(*OFTEN_ASKED, *options, "-p", f"127.0.0.1::{port}")))
         self._port, self._engine = self.published(port), cluster.engine
 
     def open(self) -> Any:
