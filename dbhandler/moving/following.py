@@ -75,7 +75,9 @@ class Following:
             try:
                 transaction = self._queue.get_nowait() if number else self._queue.get(timeout=WAIT)
             except queue.Empty:
-                self._check()
+                # What was taken before is made first.
+                if not number:
+                    self._check()
                 return
             position, size = position.after(transaction.gtid), size + transaction.size
             yield transaction

@@ -11,9 +11,13 @@ from dbhandler.requests.payload import Request
 from dbhandler.requests.reserved_names import is_reserved
 
 DEFAULT_PATTERN = "[A-Za-z0-9_][A-Za-z0-9_$-]*"
-SYSTEM_USERS = frozenset({"root", "admin", "mysql", "public", "debian-sys-maint", "healthcheck"})
-SYSTEM_USER_PREFIXES = ("mysql.", "mariadb.", "dbhandler_")
-"""The last one's are ours: of backups, the directory, moves, a group's nodes."""
+SYSTEM_USERS = frozenset({
+    "root", "admin", "mysql", "public", "debian-sys-maint", "healthcheck",
+    # Ours: of backups, the directory and a group's nodes (trust/, which is slow to load).
+    "dbhandler_backup", "dbhandler_restore", "dbhandler_directory", "dbhandler_group",
+})  # fmt: skip
+SYSTEM_USER_PREFIXES = ("mysql.", "mariadb.", "dbhandler_move_")
+"""The last one's are ours: of databases without an owner, while they move (moving/belongings.py)."""
 MAX_ACCOUNTS = 8
 """Accounts of one database beside its own, where the server's owner says nothing."""
 MAX_COPIES = 2

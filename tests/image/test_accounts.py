@@ -290,7 +290,7 @@ REFUSALS: dict[str, tuple[str, str, Make]] = {
             "debian-sys-maint",
             "PUBLIC",
             "dbhandler_move_0",
-            "DBHANDLER_backup",
+            "dbhandler_GROUP",
         )
     },
     "a wrong password": ("denied", "has another password", lambda server: sealed(server, "taken", OTHER)),

@@ -7,6 +7,7 @@ import time
 from dbhandler.console.judged import MOST, MOST_GROUPS, waits, warnings
 from dbhandler.console.sight import Heard
 from dbhandler.group.node import Holds, Mode, Node, encode
+from dbhandler.group.transactions import Transactions
 from dbhandler.serf.members import Member, parsed
 from dbhandler.serf.proof import Believer
 from dbhandler.status.backups import Backups
@@ -22,7 +23,7 @@ def member(name: str, status: str = "alive", **tags: str) -> Member:
 
 
 def node(name: str, id: str, mode: Mode = Mode.WAITING, seqno: int = 5, group: str = "shop") -> Member:
-    said = Node(id, mode, Holds.DATA, uuid=UUID, seqno=seqno, view=frozenset({"aa", "bb"}))
+    said = Node(id, mode, Holds.DATA, uuid=UUID, has=Transactions.up_to(seqno), view=frozenset({"aa", "bb"}))
     return member(name, mysql="starting", cluster=group, galera=encode(said))
 
 

@@ -14,6 +14,7 @@ from dbhandler.distant.position import Position
 from dbhandler.errors import DbHandlerError, ServerError, Unavailable
 from dbhandler.moving import following as module
 from dbhandler.moving.following import AUTOMATIC, Following
+from tests.support.docker import eventually
 
 
 def at(number: int) -> Position:
@@ -109,6 +110,8 @@ def test_what_changes_nothing_here_only_brings_the_position_on(played: Played) -
 def test_what_was_read_before_it_ended_is_made_and_then_the_end_is_told(played: Played) -> None:
     played.coming += [*come(1), Changed("a table was made")]
     following = follow(played)
+    # Both are read before anything is made.
+    eventually("the end", lambda: following._error is not None)
     with pytest.raises(Changed, match="a table was made"):
         following.reach(at(2), 10)
     assert str(following.position) == "0-5-1" and b"BINLOG '1'" in played.loaded
