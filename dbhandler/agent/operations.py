@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dbhandler.agent.observe import Observe
+from dbhandler.agent.recent import Recent
 from dbhandler.agent.worker import Worker
 from dbhandler.audit.record import Audit, Entry
 from dbhandler.audit.under_way import under_way_of
@@ -53,13 +54,13 @@ def operations(
     registry: Registry,
     lane: Lane,
     observe: Observe,
-    audit: Audit,
+    recent: Recent,
     quota: Quota,
     lock: threading.Lock,
     node: str = "",
     places: Places = ANYWHERE,
 ) -> Operations:
-    """Wires them together. audit is told what changes or is refused, quota says which databases are too large, lock is
+    """Wires them together. recent is told what changes or is refused, quota says which databases are too large, lock is
     held against others who give or take accounts; node is this node's identity in a cluster, places says where new
     databases go. Raises OSError."""
     clock = LeaseClock(config.state_dir / InState.LEASE_CLOCK)
@@ -78,11 +79,11 @@ def operations(
         observe=observe,
         serves=server.serves,
         check_free=drops.check_free,
-        audit=audit,
-        under_way=under_way_of(config, audit),
+        audit=recent,
+        under_way=under_way_of(config, recent.trail),
     )
     # A connection is one thread's.
-    ended = partial(_tell_ended, audit)
+    ended = partial(_tell_ended, recent)
     leases = Leases(agent_server(config), clock, lane, lock, event_clock, policy.allow_drop, ended)
     return Operations(worker, {"leases": leases.run, "copies": copies.run})
 

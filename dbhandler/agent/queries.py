@@ -11,6 +11,7 @@ from dbhandler import log
 from dbhandler.agent.last_error import LastError
 from dbhandler.agent.observe import Observe, unobserved
 from dbhandler.agent.proofs import Proofs
+from dbhandler.agent.recent import nobody
 from dbhandler.agent.watch import ServerWatch
 from dbhandler.agent.worker import Worker
 from dbhandler.engine import sql
@@ -64,6 +65,7 @@ class Queries:
         places: Places = ANYWHERE,
         quota: Callable[[], Reading | None] = lambda: None,
         moving: Callable[[str], bool] = at_rest,
+        recent: Callable[[bytes], bytes] = nobody,
     ) -> None:
         self._proofs, self._places, self._quota, self._moving = proofs, places, quota, moving
         self._worker, self._server, self._watch = worker, server, watch
@@ -83,6 +85,7 @@ class Queries:
             Query.RENEW: lambda payload: self._answer(worker.renew(payload)),
             Query.ACCOUNTS: self._accounts,
             Query.COPY: lambda payload: self._answer(worker.copy(payload)),
+            Query.RECENT: recent,
         }
 
     def answer(self, name: str, payload: bytes) -> bytes:

@@ -22,8 +22,8 @@ from dbhandler.agent.observe import Sources, start
 from dbhandler.agent.operations import operations
 from dbhandler.agent.proofs import Proofs, proofs_of
 from dbhandler.agent.queries import Queries
+from dbhandler.agent.recent import recent_of
 from dbhandler.agent.watch import ServerWatch
-from dbhandler.audit.trail import trail_of
 from dbhandler.engine.server import Server, agent_server
 from dbhandler.group.engines import tending
 from dbhandler.group.store import GroupStore
@@ -75,18 +75,18 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     was = lambda: identity.tags().get(Tag.WAS, "")  # noqa: E731
     node = _node_id(config)
     directory = placing(Own(config, keys.public, watch, lambda: membership, was), server, node)
-    audit, lock = trail_of(config), threading.Lock()
-    quota = quota_of(config, lock, audit)
+    recent, lock = recent_of(config), threading.Lock()
+    quota = quota_of(config, lock, recent)
     sources = _sources(config, watch, spools, errors, directory, quota)
     observe = start(config.metrics, sources, tls_files)
-    lane = drop_lane(config, node, audit)
+    lane = drop_lane(config, node, recent)
     working = operations(
-        config, server, keys, registry, lane, observe, audit, quota, lock, node, directory.places
+        config, server, keys, registry, lane, observe, recent, quota, lock, node, directory.places
     )  # fmt: skip
     whereabouts = partial(_whereabouts, config, watch, membership)
     queries = Queries(
         working.worker, server, watch, registry, spools[0], whereabouts, errors, observe=observe, proofs=proofs,
-        places=directory.places, quota=lambda: quota.reading, moving=moving(server),
+        places=directory.places, quota=lambda: quota.reading, moving=moving(server), recent=recent.answer,
     )  # fmt: skip
     drains = [SpoolDrain(spool, working.worker) for spool in spools]
     agent = Agent(drains, queries, watch, paths.wake_fifo(environ), paths.agent_socket(environ))

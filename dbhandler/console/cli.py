@@ -30,6 +30,7 @@ from dbhandler.console.looking import Looking, shown_moves
 from dbhandler.console.measuring import Measuring
 from dbhandler.console.pages import Pages
 from dbhandler.console.past import Past
+from dbhandler.console.recents import Recents
 from dbhandler.console.watch import Watch
 from dbhandler.errors import ConfigError
 from dbhandler.os_user import leave_root
@@ -42,6 +43,7 @@ from dbhandler.settings.output import log_format
 from dbhandler.settings.pool import directory_settings, pool_secrets, trusted_pools
 from dbhandler.settings.setting import Reader
 from dbhandler.thread_failure import ThreadFailure
+from dbhandler.trust.safe import Safe
 
 if TYPE_CHECKING:
     from dbhandler.console.ways import Ways
@@ -90,7 +92,7 @@ def _run(environ: Mapping[str, str]) -> int:
     guard, watch = Guard(settings), _watch(settings, environ)
     history = History(settings.history) if settings.history else None
     # Each has a way of its own into servers: each is a thread.
-    looking = Looking(watch, _ways(environ), _moving(watch, environ))
+    looking = Looking(watch, _ways(environ), _moving(watch, environ), _recents(environ))
     measuring = Measuring(watch, history, _ways(environ), settings.metrics, _metrics_context(settings, environ))
     pages = Pages(lambda: (watch.version, watch.sight), partial(_inside, looking, measuring))
     actions = Actions(watch.connect, trusted_pools(environ), _moves(environ))
@@ -146,6 +148,11 @@ def _ways(environ: Mapping[str, str]) -> Ways | None:
     from dbhandler.console.ways import Ways
 
     return Ways(secrets, Path(paths.run_dir(environ)) / "console")
+
+
+def _recents(environ: Mapping[str, str]) -> Recents | None:
+    secrets = pool_secrets(environ)
+    return Recents(Safe(secrets)) if secrets else None
 
 
 def _moves(environ: Mapping[str, str]) -> Callable[[Serf], PoolMoves] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dbhandler.console.scraped import Counted
 from dbhandler.provisioning.overview import Row
+from dbhandler.requests.recent import Asked
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Moving:
 @dataclass(frozen=True)
 class Inside:
     """A server from inside. names are its databases where no more is known of them; more says how many are not told;
-    requests is what it was asked for, None where nobody tells; trouble why there is nothing, note what is beside it."""
+    requests is how often it was asked for what, recent what it has changed and refused last, the newest first, None
+    where nobody tells; trouble says why there is nothing, note what is to be known beside it."""
 
     rows: Sequence[Row] | None = None
     names: Sequence[str] | None = None
     more: int = 0
     moves: Sequence[Moving] = ()
     requests: Sequence[Counted] | None = None
+    recent: Sequence[Asked] | None = None
     trouble: str = ""
     note: str = ""

@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbhandler.console.inside import Inside, Moving
+from dbhandler.console.recents import Recents
 from dbhandler.console.watch import Watch
 from dbhandler.errors import DbHandlerError
 from dbhandler.log import printable, told
 from dbhandler.requests.answer import decode
+from dbhandler.requests.recent import Asked
 from dbhandler.requests.vocabulary import Query, Status
 from dbhandler.serf.members import Member
 
@@ -32,7 +34,8 @@ class Looking:
     """Called with a server's name it gives what is known of its inside, and has it looked into from now on.
 
     ways leads into servers, None without the pool's secret; moving tells what moves in the pool, None where it has no
-    directory. Names that are asked for by gossip are nobody's word: list_db has no answer that could be proved.
+    directory; recents what servers were asked for, None without the secret. Names that are asked for by gossip are
+    nobody's word: list_db has no answer that could be proved.
     """
 
     def __init__(
@@ -40,9 +43,11 @@ class Looking:
         watch: Watch,
         ways: Ways | None,
         moving: Callable[[], Sequence[Moving]] | None,
+        recents: Recents | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._watch, self._ways, self._moving, self._clock = watch, ways, moving, clock
+        self._watch, self._ways, self._recents = watch, ways, recents
+        self._moving, self._clock = moving, clock
         self._wanted: dict[str, float] = {}
         self._known: dict[str, Inside] = {}
         self._woken = threading.Event()
@@ -82,7 +87,8 @@ class Looking:
         if member is None or not member.alive:
             return Inside(trouble="It does not serve: what it holds cannot be told now.")
         try:
-            return self._by_secret(member) if self._ways else self._by_asking(member)
+            found = self._by_secret(member) if self._ways else self._by_asking(member)
+            return replace(found, recent=self._recent(member))
         except (DbHandlerError, OSError) as error:
             return Inside(trouble=printable(told(error), 300))
 
@@ -92,6 +98,12 @@ class Looking:
         # How long something is there changes all the time: to the minute is enough.
         shown = [replace(row, age=None if row.age is None else row.age // 60 * 60) for row in rows[:MOST_ROWS]]
         return Inside(rows=shown, more=len(rows) - len(shown))
+
+    def _recent(self, member: Member) -> Sequence[Asked] | None:
+        if self._recents is None:
+            return None
+        with self._watch.connect() as serf:
+            return self._recents.look(serf, member)
 
     def _by_asking(self, member: Member) -> Inside:
         """The names alone, which every member may ask for."""

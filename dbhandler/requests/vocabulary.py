@@ -21,6 +21,7 @@ class Query(StrEnum):
     RENEW = "renew_db"
     ACCOUNTS = "accounts_db"
     COPY = "copy_db"
+    RECENT = "recent_db"
 
 
 class BackupQuery(StrEnum):

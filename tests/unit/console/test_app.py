@@ -28,6 +28,7 @@ from dbhandler.console.past import Past
 from dbhandler.console.scraped import Counted
 from dbhandler.console.watch import Watch
 from dbhandler.provisioning.overview import Row
+from dbhandler.requests.recent import Asked
 from dbhandler.serf.rpc import Serf
 from dbhandler.settings.console import ConsoleSettings
 from tests.support.played_agent import PlayedAgent, answer, record
@@ -136,7 +137,8 @@ def test_what_a_member_says_is_text(agent: PlayedAgent) -> None:
     agent.answers[HOSTILE] = answer(mysql="down", last_error=HOSTILE, version="<b>")
     inside = Inside(
         [Row(HOSTILE, HOSTILE, HOSTILE, size=1)], moves=[Moving(HOSTILE, HOSTILE, HOSTILE, HOSTILE, why=HOSTILE)],
-        requests=[Counted(HOSTILE, HOSTILE, 1.0)], trouble=HOSTILE, note=HOSTILE,
+        requests=[Counted(HOSTILE, HOSTILE, 1.0)],
+        recent=[Asked(1, 0, HOSTILE, HOSTILE, HOSTILE, HOSTILE)], trouble=HOSTILE, note=HOSTILE,
     )  # fmt: skip
     with console(agent, inside=lambda _: inside) as (browser, _):
         for path in ("/", "/server?" + urlencode({"name": HOSTILE}), "/server?" + urlencode({"name": "<script>x"})):
@@ -155,10 +157,20 @@ def test_what_is_inside_of_a_server(agent: PlayedAgent) -> None:
     inside = Inside(
         [Row("shop", "shop", "main", age=60, size=2048, ends=1_800_000_000_000)], more=3,
         moves=[Moving("blog", "a", "b", "copying", 40, 65)], requests=[Counted("create_db", "denied", 17.0)],
+        recent=[Asked(1, 0, "drop_db", "dropped", "blog", "the owner has asked")],
     )  # fmt: skip
     with console(agent, inside=lambda _: inside) as (browser, _):
         text = browser.ask("/server?name=a")[1]
-    for shown in ("2.0 KiB", "2027-01-15", "And 3 more", "40 %", "1 min 5 s left", "denied", "17"):
+    for shown in (
+        "2.0 KiB",
+        "2027-01-15",
+        "And 3 more",
+        "40 %",
+        "1 min 5 s left",
+        "denied",
+        "17",
+        "the owner has asked",
+    ):
         assert shown in text
 
 

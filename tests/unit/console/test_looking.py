@@ -60,7 +60,7 @@ def ways() -> PlayedWays:
 
 @pytest.fixture
 def looking(watch: Watch, ways: PlayedWays, clock: Clock) -> Looking:
-    return Looking(watch, cast(Ways, ways), None, clock)
+    return Looking(watch, cast(Ways, ways), None, None, clock)
 
 
 def test_a_server_is_looked_into_once_somebody_looks_at_it(looking: Looking, watch: Watch, ways: PlayedWays) -> None:
@@ -139,7 +139,7 @@ def test_what_is_no_list_is_none(agent: PlayedAgent, watch: Watch, line: Mapping
 
 def test_moves_stand_on_the_pages_of_both_sides(watch: Watch, ways: PlayedWays, clock: Clock) -> None:
     under_way = [Moving("shop", "a", "z", "copying"), Moving("blog", "y", "z", "copying")]
-    looking = Looking(watch, cast(Ways, ways), lambda: under_way, clock)
+    looking = Looking(watch, cast(Ways, ways), lambda: under_way, None, clock)
     looking("a")
     looking.look()
     assert list(looking("a").moves) == under_way[:1]
