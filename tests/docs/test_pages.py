@@ -12,8 +12,8 @@ from tests.docs.pages import Page, is_printed, pages, steps
 from tests.docs.shell import Shell
 
 IMAGES = (
-    "dbhandler:latest", "dbhandler-serf", "dbhandler:galera", "dbhandler-proxy", "dbhandler-wordpress",
-    "dbhandler-application", "dbhandler-backup",
+    "dbhandler:latest", "dbhandler-serf", "dbhandler-console", "dbhandler:galera", "dbhandler-proxy",
+    "dbhandler-wordpress", "dbhandler-application", "dbhandler-backup",
 )  # fmt: skip
 
 
