@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import logging
 import os
 import re
 import time
@@ -16,8 +17,11 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 from dbhandler.address import host_and_port
+from dbhandler.log import shown
 from dbhandler.settings.console import ConsoleSettings, is_within
 from dbhandler.trust import words
+
+logger = logging.getLogger(__name__)
 
 COOKIE = "dbhandler_console"
 LIFETIME = 12 * 3600
@@ -92,6 +96,8 @@ class Guard:
         while len(self._failures) >= MOST_ADDRESSES:
             del self._failures[next(iter(self._failures))]
         self._failures[address] = [*failures, now][-TRIES:]
+        if len(failures) == TRIES - 1:
+            logger.warning("%d wrong passwords from %s within a minute: it waits", TRIES, shown(address))
         return None
 
     def log_out(self, request: Environ) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -334,3 +335,12 @@ def test_what_is_refused_is_told_on_the_page(agent: PlayedAgent) -> None:
             time.sleep(0.1)
         assert "waiting for the server" in text
         assert "shown once" in browser.ask(location)[1]
+
+
+def test_a_proxy_that_leads_nowhere_is_seen(agent: PlayedAgent) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    with console(agent, replace(OPEN, doors=(address,))) as (browser, watch):
+        watch.look_at_doors()
+        text = browser.ask("/")[1]
+    assert address in text and "leads nowhere" in text and "refused" in text

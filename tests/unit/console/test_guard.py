@@ -69,10 +69,13 @@ def test_no_other_cookie_is_a_session(guard: Guard, cookie: str) -> None:
     assert guard.reader(asked(HTTP_COOKIE=cookie)) is None
 
 
-def test_after_some_wrong_ones_an_address_waits_and_no_other_does(guard: Guard, clock: Clock) -> None:
+def test_after_some_wrong_ones_an_address_waits_and_no_other_does(
+    guard: Guard, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(TRIES):
         assert guard.log_in(asked(), "wrong") is None
     assert guard.log_in(asked(), PASSWORD) is None
+    assert caplog.messages == ["10 wrong passwords from '10.0.0.9' within a minute: it waits"]
     assert guard.log_in(asked(REMOTE_ADDR="10.0.0.8"), PASSWORD)
     clock.advance(TRIES_TIME + 1)
     assert guard.log_in(asked(), PASSWORD)
