@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,23 +26,26 @@ class Recent:
     def __init__(self, audit: Audit, safe: Safe | None, clock: Callable[[], float] = time.time) -> None:
         self.trail, self._safe, self._clock = audit, safe, clock
         self._known: deque[Asked] = deque(maxlen=MOST)
-        self._last = 0
+        self._last, self._lock = 0, threading.Lock()
 
     def __call__(self, entry: Entry) -> None:
         self.trail(entry)
         now = self._clock()
-        # By the time: whoever asks after a restart has a number of before.
-        self._last = max(self._last + 1, int(now * 1000))
-        self._known.append(Asked(
-            self._last, int(now), entry.operation, entry.outcome, entry.database or "", entry.reason or ""
-        ))  # fmt: skip
+        with self._lock:
+            # By the time: whoever asks after a restart has a number of before.
+            self._last = max(self._last + 1, int(now * 1000))
+            self._known.append(Asked(
+                self._last, int(now), entry.operation, entry.outcome, entry.database or "", entry.reason or ""
+            ))  # fmt: skip
 
     def answer(self, payload: bytes) -> bytes:
         """What came after what the asker knows. Raises InvalidRequest."""
         if self._safe is None:
             raise InvalidRequest("this server has no pool's secret, so nobody could read what it was asked for")
         try:
-            return recent.told(payload, list(self._known), self._safe)
+            with self._lock:
+                known = list(self._known)
+            return recent.told(payload, known, self._safe)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
 
