@@ -30,13 +30,12 @@ class Position:
 @dataclass(frozen=True)
 class Status:
     """What a server says of its place in the cluster: size is how many are in its component, view who, by identity and
-    without names (None: it does not say); rests is why a node that could serve leaves that to others."""
+    without names (None: it does not say)."""
 
     mode: Mode
     uuid: str
     size: int
     view: View | None = None
-    rests: str = ""
 
 
 class Starting(Protocol):

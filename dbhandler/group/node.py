@@ -24,10 +24,15 @@ class Mode(StrEnum):
     SYNCED = "synced"
     DONOR = "donor"
     """It serves, or could."""
+    SECONDARY = "secondary"
+    """It is in the group, and leaves the work to the primary (MySQL)."""
     NONPRIMARY = "nonprimary"
     """It runs without a quorum."""
     UNKNOWN = "unknown"
     """It has not said."""
+
+
+IN_GROUP = frozenset({Mode.SYNCED, Mode.DONOR, Mode.SECONDARY})
 
 
 class Holds(StrEnum):
@@ -86,7 +91,7 @@ class Node:
     @property
     def serves(self) -> bool:
         """Can others join it?"""
-        return self.alive and self.mode in (Mode.SYNCED, Mode.DONOR)
+        return self.alive and self.mode in IN_GROUP
 
     @property
     def ballot(self) -> Ballot:

@@ -13,7 +13,7 @@ from dbhandler.errors import DbHandlerError, Resting, Unavailable
 from dbhandler.group.decision import stranded
 from dbhandler.group.engine import Running, Status
 from dbhandler.group.engines import running
-from dbhandler.group.node import Holds, Mode, Node, encode
+from dbhandler.group.node import IN_GROUP, Holds, Mode, Node, encode
 from dbhandler.group.store import GroupStore, Published, View
 from dbhandler.group.transactions import Transactions
 from dbhandler.group.trusted import TrustedNodes
@@ -30,6 +30,7 @@ TELLING = 60.0
 """Seconds within which a server has surely told of a change in its component (cluster_notify), however busy."""
 
 _IS_JOINING = "this node is joining"
+_RESTS = "this node is a secondary (DBHANDLER_GROUP_MODE): the primary serves"
 _SENDS = "this node sends its data to another one: others serve meanwhile"
 
 
@@ -87,7 +88,7 @@ class GroupWatch:
             logger.info("cluster %s: %s", self._cluster, reason or f"this node serves, one of {status.size}")
             self._reason = reason
         if reason:
-            raise (Resting if reason in (_SENDS, status.rests) else Unavailable)(reason)
+            raise (Resting if reason in (_SENDS, _RESTS) else Unavailable)(reason)
 
     def tags(self) -> Mapping[str, str]:
         """The tags `cluster` and `galera`, as true as can be known now."""
@@ -106,7 +107,7 @@ class GroupWatch:
 
     def _usable(self, status: Status) -> Mode:
         """A server without its accounts has not begun yet: whoever joined now would make others."""
-        if status.mode not in (Mode.SYNCED, Mode.DONOR):
+        if status.mode not in IN_GROUP:
             return status.mode
         if status.view is not None and not self._is_noted(status):
             return Mode.JOINING
@@ -133,10 +134,10 @@ class GroupWatch:
         self._alone_since, self._was_in = None, True
         if self._engine.notifies:
             self._compare_view(status)
-        if mode == Mode.SYNCED and status.rests:
-            return status.rests
         if mode == Mode.DONOR and any(node.mode == Mode.SYNCED for node in self._others() if node.alive):
             return _SENDS
+        if mode == Mode.SECONDARY:
+            return _RESTS
         return "" if mode in (Mode.SYNCED, Mode.DONOR, Mode.BEGINNING) else _IS_JOINING
 
     def _compare_view(self, status: Status) -> None:

@@ -38,7 +38,7 @@ def test_the_way_out(cluster: Cluster) -> None:
 def test_a_new_node_replaces_one(site: Site, cluster: Cluster) -> None:
     cluster.wait_ready()
     first, second, third = cluster.nodes
-    new = Node(site, 0, "shop", [site.name("new"), second.name])
+    new = Node(site, 0, cluster.name, [site.name("new"), second.name])
     new.engine, new.client = cluster.engine, cluster.engine.client
     new.run_member(240)
     eventually("the fourth", lambda: new.ready and new.size == "4")

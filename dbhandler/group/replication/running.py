@@ -33,11 +33,8 @@ def status_of(rows: Sequence[tuple[object, ...]]) -> Status:
     if mode != Mode.SYNCED:
         return Status(mode, history, reached)
     names = {identity_of(id): "" for id in members}
-    secondary = any(is_me and role == "SECONDARY" for _, _, role, is_me, _ in rows)
-    return Status(mode, history, reached, View(history, names), _LEFT_TO_PRIMARY if secondary else "")
-
-
-_LEFT_TO_PRIMARY = "this node is a secondary (DBHANDLER_GROUP_MODE): the primary serves"
+    is_secondary = any(is_me and role == "SECONDARY" for _, _, role, is_me, _ in rows)
+    return Status(Mode.SECONDARY if is_secondary else mode, history, reached, View(history, names))
 
 
 def _mode(state: str, has_quorum: bool) -> Mode:

@@ -13,7 +13,7 @@ from dbhandler.group.decision import Action, Decision, before, decide, stranded
 from dbhandler.group.node import Ballot, Holds, Mode, Node
 from dbhandler.group.transactions import Transactions
 
-WAITING, BEGINNING, JOINING, SYNCED, DONOR, NONPRIMARY, UNKNOWN = Mode
+WAITING, BEGINNING, JOINING, SYNCED, DONOR, SECONDARY, NONPRIMARY, UNKNOWN = Mode
 EMPTY, DATA, FOREIGN, LEFT = Holds
 BEGIN, JOIN, WAIT, REFUSE = Action
 
@@ -69,6 +69,7 @@ EMPTY_CASES = [
     ),
     ("not the lowest name", node("b", vote="b"), [node("a", vote="b"), node("c", vote="b")], WAIT, "to begin"),
     ("one serves", node("a"), [node("b", DATA, 0, mode=SYNCED)], JOIN, "joining 'db-b'"),
+    ("a secondary is in the group", node("a"), [node("b", DATA, 0, mode=SECONDARY)], JOIN, "joining 'db-b'"),
     ("one serves and sends", node("a"), [node("b", DATA, 0, mode=DONOR)], JOIN, "joining 'db-b'"),
     ("one is dead and said it served", node("a"), [dead(node("b", DATA, 0, mode=SYNCED))], WAIT, "may be data"),
     ("one begins", node("a", vote="a"), [node("b", vote="a"), node("c", mode=BEGINNING)], WAIT, "'db-c', which begins"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import Unavailable
+from dbhandler.group.decision import Action, Decision
 from dbhandler.group.engine import Position
 from dbhandler.group.galera.notify import view_of
 from dbhandler.group.galera.options import node_name, provider_options, server_options, transfer_environment
@@ -90,11 +91,13 @@ class Build:
         self.waits: list[float] = []
         self.pool: Pool | None = None
         self.numbered = False
+        self.obstacles: list[Decision] = []
         self.clock = Clock()
 
     def options(self, size: int = 1) -> list[str]:
         settings = GroupSettings("shop", size)
         engine = GaleraStarting("shop", self.data, self._enter, numbered=self.numbered)  # type: ignore[arg-type]
+        engine.obstacle = lambda *_: self.obstacles.pop(0) if self.obstacles else None  # type: ignore[method-assign]
         starter = Starter(
             settings, self.store, engine, self.serf.connect, self._wait, self.pool,  # type: ignore[arg-type]
         )  # fmt: skip
@@ -162,6 +165,16 @@ def test_it_joins_when_those_before_it_have_reached_the_group(build: Build) -> N
     build.script = [None, reaches]
     build.options(3)
     assert build.own().mode == "joining"
+
+
+def test_what_the_engine_finds_in_the_way_is_told_and_goes_by(build: Build, caplog: pytest.LogCaptureFixture) -> None:
+    build.serf.others = [other(f"synced data {UUID}:0 b0/0 - -")]
+    build.obstacles = [Decision(Action.WAIT, "waiting for db2"), Decision(Action.REFUSE, "it holds more")]
+    build.script = [lambda: None, lambda: None]
+    assert "--wsrep-cluster-address=gcomm://10.0.0.2" in build.options()
+    assert "cluster 'shop': waiting for db2" in caplog.text
+    assert "it holds more: it stays untouched" in caplog.text
+    assert len(build.waits) == 2
 
 
 def test_one_that_never_reaches_the_group_is_not_waited_for_for_ever(build: Build) -> None:

@@ -386,8 +386,8 @@ def test_a_member_out_of_the_group_hides_nobody(member: Made, caplog: pytest.Log
 
 
 def test_a_secondary_rests(member: Made) -> None:
-    with pytest.raises(Resting):
-        assert sees(member, "ONLINE", "ONLINE", role="SECONDARY")
-        member.watch.check()
     assert "the primary serves" in sees(member, "ONLINE", "ONLINE", role="SECONDARY")
+    assert member.node().mode == "secondary" and member.store.view().names
+    with pytest.raises(Resting):
+        member.watch.check()
     assert sees(member, "ONLINE", "ONLINE") == ""

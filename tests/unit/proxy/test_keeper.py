@@ -39,6 +39,8 @@ def test_only_ready_nodes_of_this_cluster() -> None:
         member("d", status="failed"), member("e", role="web"), member("f", port="x"), member("0", galera="garbage"),
         member("1", host="10.0.0.7", port="3307", mysql="down", galera=tag("1", "donor")),
     ]  # fmt: skip
+    # Of a MySQL group that lets one write, the others take no writes.
+    members.append(member("2", galera=tag("2", "secondary")))
     # A donor still takes reads and writes, and to leave it would end its connections.
     assert ready_nodes(members, "shop") == {"a": ("10.0.0.1", 3306), "1": ("10.0.0.7", 3307)}
 
