@@ -90,3 +90,21 @@ def test_a_server_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
         import time
 
         time.sleep(0.5)
+
+
+def ending(status: int) -> PrivateServer:
+    command = ["sh", "-c", f"sleep 0.1; exit {status}", "server"]
+    return PrivateServer(command, {"PATH": "/bin:/usr/bin"}, ends_itself=16)
+
+
+def test_one_that_ends_by_itself_is_waited_for_and_its_status_says_how_it_went() -> None:
+    with ending(16) as private:
+        pass
+    assert private._process and private._process.returncode == 16
+    with pytest.raises(DbHandlerError, match="ended with status 0"), ending(0):
+        pass
+
+
+def test_one_that_should_end_by_itself_is_stopped_when_the_block_fails() -> None:
+    with pytest.raises(ServerError), ending(16):
+        raise ServerError("no", 3870)
