@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from dbhandler.agent.drain import SpoolDrain
 from dbhandler.agent.queries import Queries
 from dbhandler.agent.watch import ServerWatch
 from dbhandler.requests import door
+
+logger = logging.getLogger(__name__)
 
 
 class Agent:
@@ -33,9 +36,13 @@ class Agent:
         os.write(self._wake, b"\n")
 
     def run(self) -> None:
-        """Works until `stop` is called."""
+        """Works until `stop` is called, or the sessions that are open do not fit the server any more: all of them, also
+        those of other threads, are opened anew by the next agent."""
         while not self._stopping:
             self._watch.look()
+            if self._watch.outdated:
+                logger.info("the owner has changed whether this server is written to: beginning anew")
+                return
             # Every spool has its turn, however full another is.
             busy = sum(drain.step() for drain in self._drains) > 0
             wait = 0 if busy else min(self._watch.interval, *(drain.wait() for drain in self._drains))

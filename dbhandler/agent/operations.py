@@ -59,10 +59,11 @@ def operations(
     lock: threading.Lock,
     node: str = "",
     places: Places = ANYWHERE,
+    leaves: Callable[[], bool] = lambda: False,
 ) -> Operations:
     """Wires them together. recent is told what changes or is refused, quota says which databases are too large, lock is
     held against others who give or take accounts; node is this node's identity in a cluster, places says where new
-    databases go. Raises OSError."""
+    databases go, leaves whether they are another server's to make. Raises OSError."""
     clock = LeaseClock(config.state_dir / InState.LEASE_CLOCK)
     event_clock, drops, policy = partial(_event_clock, config.serf), DropTable(server), config.policy
     passwords = Passwords(server, clock.now, lock)
@@ -81,6 +82,7 @@ def operations(
         check_free=drops.check_free,
         audit=recent,
         under_way=under_way_of(config, recent.trail),
+        leaves=leaves,
     )
     # A connection is one thread's.
     ended = partial(_tell_ended, recent)

@@ -118,6 +118,8 @@ class Queries:
         handler = self._known.get(name)
         if handler is None:
             raise InvalidRequest(f"unknown query {log.shown(name)}: known are {', '.join(self._known)}")
+        if name in _CARRIED_OUT and self._watch.is_replica:
+            raise Unavailable(self._watch.reason or "")
         return handler
 
     def _unavailable(self, name: str, reason: str) -> bytes:

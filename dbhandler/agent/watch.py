@@ -12,12 +12,15 @@ from dbhandler.engine import sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, Resting
 from dbhandler.requests.vocabulary import ServerState
-from dbhandler.serf.tags import Tag
+from dbhandler.serf.tags import Role, Tag
 
 logger = logging.getLogger(__name__)
 
 COUNT_INTERVAL = 15.0
 """Seconds between two counts of the databases, for who wants them counted."""
+
+_REPLICA = "this server is a replica that nobody is to write to (read_only): ask its source"
+_READ_ONLY = "nobody is to write to this server (read_only)"
 
 INTERVAL, EAGER_INTERVAL = 1.0, 0.2
 """Seconds between two looks: at a server that is ready, at one that is not."""
@@ -32,7 +35,8 @@ class Facts:
 
 
 class ServerWatch:
-    """Looks at the server from time to time; `state` is starting (until it has been ready once), ready or down.
+    """Looks at the server from time to time; `state` is starting (until it has been ready once), ready, down, or
+    replica: what it holds is another server's, and it is not written to.
 
     initialised says whether this start's accounts have been made: no server is ready before. `reason` says why it is
     not ready. `note` is told the reason whenever a server that was ready is down, unless it only rests. `databases` is
@@ -58,6 +62,9 @@ class ServerWatch:
         self._facts: Facts | None = None
         self.state = ServerState.STARTING
         self._rests = False
+        self._read_only: object = None
+        self.outdated = False
+        """Has the owner changed whether this server is written to? Open sessions do as they were told at first."""
         self.reason: str | None = None
         self.databases: int | None = None
 
@@ -72,9 +79,14 @@ class ServerWatch:
         return self._facts.version if self._facts else None
 
     @property
+    def is_replica(self) -> bool:
+        """Are requests another server's to carry out?"""
+        return self.state == ServerState.REPLICA
+
+    @property
     def interval(self) -> float:
         """Seconds until the next look is due after the last."""
-        return INTERVAL if self.state == ServerState.READY else EAGER_INTERVAL
+        return INTERVAL if self.state in (ServerState.READY, ServerState.REPLICA) else EAGER_INTERVAL
 
     def look(self) -> None:
         """Asks the server how it is, unless it was asked a moment ago."""
@@ -95,6 +107,8 @@ class ServerWatch:
     def tags(self) -> Mapping[str, str]:
         """The Serf tags that are true now."""
         tags: dict[str, str] = {Tag.MYSQL: self.state, Tag.ENGINE: self.engine}
+        if self.is_replica:
+            tags[Tag.ROLE] = Role.REPLICA
         if facts := self._facts:
             tags |= {Tag.VERSION: facts.version, Tag.PORT: str(facts.port)}
         return tags
@@ -103,16 +117,27 @@ class ServerWatch:
         try:
             if self._check:
                 self._check()
-            [(version, port)] = self._server.execute(sql.server_facts())
+            [(version, port, read_only)] = self._server.execute(sql.server_facts())
+            self._facts = Facts(str(version).partition(" ")[0], int(str(port)))
+            self.outdated = self._read_only not in (None, read_only)
+            self._read_only = read_only
+            if read_only:
+                return self._not_written_to()
             ready = self._initialised()
             if self._prepare and ready and self.state != ServerState.READY:
                 self._prepare()
         except DbHandlerError as error:
             self.reason, self._rests = str(error), isinstance(error, Resting)
             return ServerState.STARTING if self.state == ServerState.STARTING else ServerState.DOWN
-        self._facts = Facts(str(version).partition(" ")[0], int(str(port)))
         self.reason = None if ready else "its accounts have not been made yet"
         return ServerState.READY if ready else ServerState.STARTING
+
+    def _not_written_to(self) -> ServerState:
+        """A server that its owner keeps from being written to: a replica, or one whose databases are missed then."""
+        if self._server.execute(sql.sources(self.engine)):
+            self.reason = _REPLICA
+            return ServerState.REPLICA
+        raise Resting(_READ_ONLY)
 
     def _count(self) -> None:
         if self.state != ServerState.READY:

@@ -81,7 +81,8 @@ def build(config: Config, environ: Mapping[str, str]) -> Parts:
     observe = start(config.metrics, sources, tls_files)
     lane = drop_lane(config, node, recent)
     working = operations(
-        config, server, keys, registry, lane, observe, recent, quota, lock, node, directory.places
+        config, server, keys, registry, lane, observe, recent, quota, lock, node, directory.places,
+        lambda: watch.is_replica,
     )  # fmt: skip
     whereabouts = partial(_whereabouts, config, watch, membership)
     queries = Queries(

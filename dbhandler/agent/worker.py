@@ -18,7 +18,7 @@ from dbhandler.provisioning.lifecycle import Lifecycle
 from dbhandler.provisioning.provision import Outcome, Provisioner, refusal
 from dbhandler.requests import payload as request
 from dbhandler.requests.payload import Request
-from dbhandler.requests.vocabulary import Query
+from dbhandler.requests.vocabulary import Query, Status
 
 
 def always_free(_name: str) -> None:
@@ -30,8 +30,9 @@ class Worker:
 
     observe is told the same, but not of what is unavailable: an event then waits, a query is observed by `Queries`.
     serves says whether the server could work for others, when it cannot for one request: that request then raises
-    Busy, and is not tried again before its time. check_free raises Busy for a name that has to wait. audit is told
-    what has changed or was refused, under_way what is carried out at this moment.
+    Busy, and is not tried again before its time. check_free raises Busy for a name that has to wait. leaves says
+    whether databases are another server's to make. audit is told what has changed or was refused, under_way what is
+    carried out at this moment.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class Worker:
         check_free: Callable[[str], None] = always_free,
         audit: Audit = unaudited,
         under_way: UnderWay | None = None,
+        leaves: Callable[[], bool] = lambda: False,
     ) -> None:
         self._provisioner, self._lifecycle = provisioner, lifecycle
         self._granting, self._copying = granting, copying
-        self._clock = clock
+        self._clock, self._leaves = clock, leaves
         self._audited = Audited(audit, under_way or UnderWay())
         self._log, self._observe, self._serves = OutcomeLog(clock, self._audited.left_out), observe, serves
         self._backoff, self._check_free = Backoff(clock), check_free
@@ -79,6 +81,8 @@ class Worker:
         return self._logged(origin, Query.CREATE, wanted.database, lambda: self._create(wanted, ltime))
 
     def _create(self, wanted: Request, ltime: int) -> Outcome:
+        if self._leaves():
+            return Outcome(Status.ELSEWHERE, wanted.database)
         self._check_free(wanted.database)
         return self._provisioner.create_all((wanted,), ltime)[0]
 

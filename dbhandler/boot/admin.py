@@ -173,6 +173,10 @@ def _question(config: Config) -> Statement:
 
 
 def _ensure_admin(config: Config, server: Server) -> None:
+    [(_, _, read_only)] = server.execute(sql.server_facts())
+    if read_only:
+        logger.warning("the admin account is left as it is: nobody is to write to this server (read_only)")
+        return
     pending, out = pending_file(config), container_log()
     user, password = config.admin_user, config.admin_password
     AdminAccount(server, config.engine, user, password, pending, out, trail_of(config)).ensure()

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NoReturn
 from dbhandler import edge, files, log, os_user, paths, places, usage
 from dbhandler.boot import preparing
 from dbhandler.engine import binlog
-from dbhandler.errors import DbHandlerError
+from dbhandler.errors import ConfigError, DbHandlerError
 from dbhandler.inventory import InRun
-from dbhandler.settings.config import ENGINES, Config, engine
+from dbhandler.settings.config import ENGINES, Config, Part, engine
 from dbhandler.settings.environment import hand_over_secrets, is_secret, prepared, without_secrets
 from dbhandler.settings.names import SECRETS, SPENT_SECRETS
 from dbhandler.settings.output import log_format
@@ -72,7 +72,7 @@ def entrypoint(argv: Sequence[str] | None = None, environ: Mapping[str, str] | N
         secrets = {name: value for name in kept if (value := read_setting(environ, name))}
         _prepare_folders(config, paths.spool_dir(environ))
         _warn_of_lost_state(config.state_dir)
-        environ = without_secrets(environ) | _own_environment(config, argv, paths.control_socket(environ))
+        environ = without_secrets(environ) | _own_environment(config, argv, environ)
         with preparing.beside(partial(_prepare, volume, environ)) as prepared_status:
             supervise = _supervisor(config, environ | hand_over_secrets(secrets, config.run_dir / InRun.SECRETS))
             status = prepared_status()
@@ -148,8 +148,16 @@ def server_command(config: Config, given: Sequence[str]) -> list[str]:
     command += [f"--datadir={config.data_dir}", f"--socket={config.socket}", f"--user={config.socket_user}"]
     if config.policy.max_user_connections == 0:
         command.append("--max-user-connections=0")
-    command += binlog.options(config)
+    check_places(given)
+    command += [*binlog.options(config), *(["--read-only"] if config.part is Part.REPLICA else [])]
     return command + [argument for argument in given if argument not in ENGINES.values()]
+
+
+def check_places(given: Sequence[str]) -> None:
+    """Raises ConfigError for an option that would lead the server away from where everybody looks for it."""
+    if moved := next((option for option in given if option.startswith(("--datadir", "--socket"))), None):
+        name, _, _ = moved.partition("=")
+        raise ConfigError(f"{name} cannot be given here: mount your volume at /var/lib/mysql, a folder at /run/mysqld")
 
 
 def before_server(config: Config) -> list[str]:
@@ -157,19 +165,19 @@ def before_server(config: Config) -> list[str]:
     return ["dbhandler-cluster-start"] if config.group else []
 
 
-def _own_environment(config: Config, argv: Sequence[str], control: str) -> dict[str, str]:
+def _own_environment(config: Config, argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
     return {
         "DBHANDLER_ENGINE": config.engine,
         "DBHANDLER_DATA_DIR": str(config.data_dir),
         "DBHANDLER_STATE_DIR": str(config.state_dir),
         "DBHANDLER_RUN_DIR": str(config.run_dir),
         "DBHANDLER_SOCKET": str(config.socket),
-        "DBHANDLER_CONTROL": control,
+        "DBHANDLER_CONTROL": paths.control_socket(environ),
         "DBHANDLER_SPOOL_MAX": str(config.spool_max),
         "DBHANDLER_ADMIN": "1" if config.wants_admin else "0",
         "HOME": str(config.state_dir),
         COMMAND: shlex.join([*before_server(config), *binlog.identified(server_command(config, argv), config)]),
-        **_named_user(config.socket_user, config.run_dir),
+        **_named_user(config.socket_user, config.run_dir, environ.get("LD_PRELOAD", "")),
     }
 
 
@@ -223,9 +231,9 @@ def _become(user: str, folders: Sequence[Path]) -> None:
     os_user.become(entry)
 
 
-def _named_user(name: str, run_dir: Path) -> dict[str, str]:
+def _named_user(name: str, run_dir: Path, preloaded: str) -> dict[str, str]:
     """Gives any other user id (`docker run --user`), whether the image knows a name for it or not, the name that the
-    account at the server's socket has."""
+    account at the server's socket has. preloaded are the owner's own libraries, such as an allocator."""
     uid, gid = os.geteuid(), os.getegid()
     with suppress(KeyError):
         if pwd.getpwuid(uid).pw_name == name:
@@ -233,7 +241,7 @@ def _named_user(name: str, run_dir: Path) -> dict[str, str]:
     files.write_private(run_dir / InRun.PASSWD, f"{name}:x:{uid}:{gid}:{name}:{run_dir}:/bin/false\n")
     files.write_private(run_dir / InRun.GROUP, f"{name}:x:{gid}:\n")
     return {
-        "LD_PRELOAD": "libnss_wrapper.so",
+        "LD_PRELOAD": f"libnss_wrapper.so {preloaded}".rstrip(),
         "NSS_WRAPPER_PASSWD": str(run_dir / InRun.PASSWD),
         "NSS_WRAPPER_GROUP": str(run_dir / InRun.GROUP),
     }

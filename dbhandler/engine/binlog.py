@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dbhandler import files
 from dbhandler.inventory import InState
-from dbhandler.settings.config import Config
+from dbhandler.settings.config import Config, Part
 
 NAME = "binlog"
 """How its files in the data directory begin; MySQL's own default."""
@@ -52,8 +52,9 @@ def options(config: Config) -> list[str]:
 
 def first_start_options(config: Config) -> list[str]:
     """The options for what is done before anybody can connect: the log begins after it. Init scripts may have passwords
-    in clear, and a cluster's node would begin with changes that the others do not number."""
-    return [OFF] if config.binlog else []
+    in clear, and a cluster's node would begin with changes that the others do not number. Not so where replicas are to
+    begin with it, as in the official image."""
+    return [OFF] if config.binlog and config.part is not Part.SOURCE else []
 
 
 def recovery_options(config: Config) -> list[str]:

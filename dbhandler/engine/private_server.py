@@ -15,6 +15,9 @@ OPTIONS = (
     "--loose-skip-replica-start",
     "--loose-skip-slave-start",
     "--loose-wsrep-on=OFF",
+    # What is done here is done on a server of which the owner wants nobody to write, too.
+    "--read-only=OFF",
+    "--loose-super-read-only=OFF",
     "--loose-innodb-buffer-pool-load-at-startup=OFF",
 )
 TETHER = ("setpriv", "--pdeathsig", "KILL")

@@ -33,8 +33,9 @@ node that was faster.
 
 28 and 122 are the system's own ENOSPC and EDQUOT."""
 
-_SESSION_ENDS = frozenset({1053, 1077, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1927, 4031})
-"""Numbers after which the server closes the connection. After all others it is kept: another may not be to be had."""
+_SESSION_ENDS = frozenset({1053, 1077, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1792, 1927, 4031})
+"""Numbers after which the server closes the connection, or a new one may be let write (1792, see SESSION). After all
+others it is kept: another may not be to be had."""
 
 _FULL_DISK = re.compile(r"\berrno: (?:28|30|122)\b")
 """ENOSPC, EROFS and EDQUOT inside the text of another error, such as 1006 for CREATE DATABASE."""
@@ -43,10 +44,13 @@ _CLIENT_ERRORS = range(2000, 3000)
 
 SESSION = (
     "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1, "
-    "sql_mode = CONCAT('STRICT_ALL_TABLES' /*M! , ',NO_AUTO_CREATE_USER' */)"
+    "sql_mode = CONCAT('STRICT_ALL_TABLES' /*M! , ',NO_AUTO_CREATE_USER' */), "
+    "SESSION /*M!100000 tx_read_only */ /*!80000 transaction_read_only */ = @@GLOBAL.read_only"
 )
 """A lock delays a request instead of holding the agent; quoting rules are those that the driver assumes; a privilege
-for an account that is gone meanwhile makes none without a password, which MariaDB alone would do."""
+for an account that is gone meanwhile makes none without a password, which MariaDB alone would do. read_only does not
+bind an account that has all privileges: on a replica ours would write what its source knows nothing of. Each engine
+reads the comments that are for it, with its own name of the variable."""
 
 CONNECT_TIMEOUT = 2.0
 STATEMENT_TIMEOUT = 10.0

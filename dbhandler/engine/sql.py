@@ -201,8 +201,8 @@ def databases() -> Statement:
 
 
 def server_facts() -> Statement:
-    """One row: version, TCP port."""
-    return Statement("SELECT VERSION(), @@port")
+    """One row: version, TCP port, whether nobody is to write."""
+    return Statement("SELECT VERSION(), @@port, @@GLOBAL.read_only")
 
 
 def connection_limits() -> Statement:
@@ -232,6 +232,11 @@ def replica_status(engine: str, name: str) -> Statement:
     if engine == "mysql":
         return Statement("SHOW REPLICA STATUS FOR CHANNEL %s", (name,))
     return Statement("SHOW REPLICA %s STATUS", (name,)) if name else Statement("SHOW REPLICA STATUS")
+
+
+def sources(engine: str) -> Statement:
+    """One row for each server that this one is a replica of."""
+    return Statement("SHOW REPLICA STATUS" if engine == "mysql" else "SHOW ALL REPLICAS STATUS")
 
 
 def serves() -> Statement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import logging
 import lzma
@@ -31,6 +32,19 @@ def found(folder: Path = FOLDER) -> list[Path]:
         return sorted(path for path in folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise DbHandlerError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def check_no_copy(paths: Sequence[Path]) -> None:
+    """Raises DbHandlerError where a packed data directory lies among the scripts: the official image of MariaDB begins
+    with it, and whoever put it there would wonder about an empty server."""
+    if copy := next((path for path in paths if path.name.endswith(_COPIES)), None):
+        raise DbHandlerError(
+            f"{shown(str(copy), 200)} is a copy of a data directory, which is not unpacked here: mount a volume with "
+            "what it holds at /var/lib/mysql"
+        )
+
+
+_COPIES = (".tar.gz", ".tar.xz", ".tar.zst")
 
 
 class InitScripts:
@@ -97,6 +111,7 @@ def _check(path: Path, status: int) -> None:
 def _opener(path: Path) -> Opener | None:
     openers: Mapping[str, Opener] = {
         ".sql": lambda path: path.open("rb"),
+        ".sql.bz2": bz2.BZ2File,
         ".sql.gz": gzip.GzipFile,
         ".sql.xz": lzma.LZMAFile,
         ".sql.zst": _Zstd,

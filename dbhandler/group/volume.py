@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dbhandler.errors import DbHandlerError
+from dbhandler.errors import ConfigError, DbHandlerError
 from dbhandler.first_start import official
 from dbhandler.inventory import InRun
 from dbhandler.settings.config import Config
+from dbhandler.volume.data_dir import is_empty
 from dbhandler.volume.prepare import check_belonging, remove_remains
 
 PROVIDER = "/usr/lib/galera/libgalera_smm.so"
@@ -22,6 +23,7 @@ class GroupVolume:
         self._config = config
         # Whether they are wanted, the cluster decides; whether they are right, whoever starts it learns now.
         official.first_start(environ)
+        self._complaint = official.complaint(environ)
 
     def prepare(self, _environ: Mapping[str, str]) -> None:
         """Removes what the container's former life has left. Raises DbHandlerError in an image without either
@@ -30,6 +32,8 @@ class GroupVolume:
             raise DbHandlerError(
                 "DBHANDLER_CLUSTER needs dbhandler:galera or dbhandler:mysql: there is no Galera in this image"
             )
+        if self._complaint and is_empty(self._config.data_dir):
+            raise ConfigError(self._complaint)
         check_belonging(self._config)
         remove_remains(self._config)
         # An order is for one life only.

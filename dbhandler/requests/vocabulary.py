@@ -77,3 +77,5 @@ class ServerState(StrEnum):
     """It has not been ready yet in this run."""
     READY = "ready"
     DOWN = "down"
+    REPLICA = "replica"
+    """It serves readers, and leaves requests to its source."""

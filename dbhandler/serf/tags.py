@@ -43,5 +43,7 @@ class Role(StrEnum):
     """What a member is there for."""
 
     DATABASE = "db"
+    REPLICA = "replica"
+    """A database server that has another one's data, and no request is for."""
     AGENT = "serf-agent"
     BACKUP = "backup"

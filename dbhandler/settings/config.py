@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from dbhandler import paths
@@ -38,6 +39,15 @@ _TAKEN = ("root", "mysql", "dbhandler_backup", "dbhandler_directory", "dbhandler
 
 GROUP_MODES = ("multi-primary", "single-primary")
 """How a group of MySQL servers takes writes, the default first."""
+
+
+class Part(Enum):
+    """What this server is to others by the official images' variables."""
+
+    SOURCE = "source"
+    """Replicas of it begin with its first start."""
+    REPLICA = "replica"
+
 
 LONGEST_HOST = 64
 """Characters of an advertised host that the tags of a cluster's node have room for."""
@@ -100,6 +110,8 @@ class Config:
     directory: DirectorySettings | None = None
     binlog: bool | None = None
     """Does the server write a binary log? None: as it does by itself."""
+    part: Part | None = None
+    """In a replication that the official images' variables set up; None: in none."""
 
     @property
     def socket_user(self) -> str:
@@ -142,9 +154,9 @@ class Config:
             spool_max=_or(read.number("DBHANDLER_SPOOL_MAX", 1, 10_000_000), DEFAULT_MAX),
             trash_days=_or(read.number("DBHANDLER_TRASH_DAYS", 0, 36500), 7),
             adopt=read.flag("DBHANDLER_ADOPT"),
-            # Any text means yes, as in the official image.
-            auto_upgrade=read.text("MARIADB_AUTO_UPGRADE") is not None,
-            upgrade_backup=read.text("MARIADB_DISABLE_UPGRADE_BACKUP") is None,
+            # Any other text means yes, as in the official image.
+            auto_upgrade=read.text("MARIADB_AUTO_UPGRADE") not in (None, "0"),
+            upgrade_backup=read.text("MARIADB_DISABLE_UPGRADE_BACKUP") != "1",
             metrics=metrics_settings(read),
             audit=audit_settings(read),
             tls_names=_tls_names(read),
@@ -155,6 +167,7 @@ class Config:
             restore=_restore(read),
             directory=directory_settings(read),
             binlog=_binlog(read),
+            part=_part(read),
         )
 
 
@@ -194,10 +207,23 @@ def _restore(read: Reader) -> str | None:
 
 
 def _binlog(read: Reader) -> bool | None:
-    # A pool with a secret may have a backup, which reads it.
-    if not read.is_set("DBHANDLER_BINLOG", "DBHANDLER_POOL_SECRET"):
+    # A pool with a secret may have a backup, which reads it; replicas read it, and may become a source.
+    part = _part(read)
+    if part is None and not read.is_set("DBHANDLER_BINLOG", "DBHANDLER_POOL_SECRET"):
         return None
-    return read.flag("DBHANDLER_BINLOG", default=True)
+    wanted = read.flag("DBHANDLER_BINLOG", default=True)
+    if part is Part.SOURCE and not wanted:
+        raise ConfigError("DBHANDLER_BINLOG=0 excludes MARIADB_REPLICATION_USER: replicas read the binary log")
+    return wanted
+
+
+def _part(read: Reader) -> Part | None:
+    if not read.is_set(*official("MASTER_HOST")):
+        return Part.SOURCE if read.is_set(*official("REPLICATION_USER")) else None
+    for other in ("DBHANDLER_CLUSTER", "DBHANDLER_RESTORE"):
+        if read.is_set(other):
+            raise ConfigError(f"MARIADB_MASTER_HOST and {other} exclude each other: a replica has its source's data")
+    return Part.REPLICA
 
 
 def _group(read: Reader) -> GroupSettings | None:

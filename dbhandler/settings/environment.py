@@ -25,10 +25,8 @@ _HANDLER = re.compile(r"SERF_(EVENT|(SELF|TAG|USER|QUERY)_.*)", re.DOTALL)
 # Of the server's own programs: no mistakes, however much they look like ours.
 _CLIENTS = re.compile(r"(MARIADB|MYSQL)_(HOST|PWD|TCP_PORT|UNIX_PORT|HOME|VERSION|MAJOR|GROUP_SUFFIX|PS1|HISTFILE)")
 
-_NOT_TAKEN = re.compile(
-    "(MARIADB|MYSQL)_((MASTER|REPLICATION)_.+|INITDB_ARGS|HEALTHCHECK_GRANTS|MYSQL_LOCALHOST_(USER|GRANTS))(_FILE)?"
-)
-"""Variables that the official images document, and we do not take."""
+_NOT_TAKEN = re.compile("(MARIADB|MYSQL)_((MASTER|REPLICATION)_.+|INITDB_ARGS)(_FILE)?")
+"""Variables of other images: whoever sets one believes that it does something."""
 
 # `docker run --link` repeats another container's variables as ALIAS_ENV_NAME.
 _SECRET = re.compile(f"(.*_ENV_)?({'|'.join((*SECRETS, *SPENT_SECRETS))})", re.DOTALL)
@@ -78,11 +76,11 @@ def _complaint(name: str, environ: Mapping[str, str], database: bool) -> str | N
     """What is wrong with a variable's name, None where nothing is."""
     if _is_known(name) or _is_anothers(name, environ):
         return None
-    if _NOT_TAKEN.fullmatch(name):
-        counts = database and environ[name]
-        return f"{name}, a variable of the official image, is not taken here: leave it out" if counts else None
     upper = name.upper()
     near = next(_nearest(upper, 0.6 if upper.startswith(_OURS) else _ALIKE), None)
+    if near is None and _NOT_TAKEN.fullmatch(name):
+        counts = database and environ[name]
+        return f"{name} is not taken here (docs/reference/official-variables.md lists what is)" if counts else None
     if near is None and not upper.startswith(_OURS):
         return None
     return f"{name} is no setting" + (f": is {near} meant?" if near else " (docs/reference/settings.md lists them all)")

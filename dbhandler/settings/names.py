@@ -105,14 +105,18 @@ SECRETS = ("DBHANDLER_POOL_SECRET", "MYSQL_ADMIN_PASSWORD", "SERF_ENCRYPT_KEY", 
            "RESTIC_PASSWORD", "DBHANDLER_CONSOLE_PASSWORD")  # fmt: skip
 """Settings that must not stay in the environment of a running process."""
 
-SPENT_SECRETS = official("ROOT_PASSWORD", "PASSWORD", "ROOT_PASSWORD_HASH", "PASSWORD_HASH")
+SPENT_SECRETS = official(
+    "ROOT_PASSWORD", "PASSWORD", "ROOT_PASSWORD_HASH", "PASSWORD_HASH", "REPLICATION_PASSWORD",
+    "REPLICATION_PASSWORD_HASH",
+)  # fmt: skip
 """Settings that are used up by the first start: no process that stays ever sees them, but in a cluster."""
 
 OFFICIAL = (
     *SPENT_SECRETS,
     *official("ALLOW_EMPTY_PASSWORD", "ALLOW_EMPTY_ROOT_PASSWORD", "RANDOM_ROOT_PASSWORD", "ONETIME_PASSWORD"),
     *official("ROOT_HOST", "DATABASE", "DATABASES", "USER", "USER_HOST", "CHARACTER_SET", "COLLATE"),
-    *official("INITDB_SKIP_TZINFO"),
+    *official("INITDB_SKIP_TZINFO", "HEALTHCHECK_GRANTS", "MYSQL_LOCALHOST_USER", "MYSQL_LOCALHOST_GRANTS"),
+    *official("REPLICATION_USER", "MASTER_HOST", "MASTER_PORT"),
 )
 """The official images' variables of a first start. Source: the pages of the images mariadb and mysql."""
 

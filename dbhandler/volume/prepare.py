@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dbhandler import files
 from dbhandler.engine import binlog
-from dbhandler.errors import DbHandlerError, ServerError
+from dbhandler.errors import ConfigError, DbHandlerError, ServerError
 from dbhandler.first_start import init_scripts, official
 from dbhandler.inventory import InRun, InState
 from dbhandler.settings.config import ENGINES, Config
@@ -38,7 +38,7 @@ class Volume:
     def __init__(self, config: Config, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self._config, self._command = config, command
         self._first = _first_start_work(config, command, environ)
-        self._root_password = official.root_password(environ)
+        self._root_password, self._complaint = official.root_password(environ), official.complaint(environ)
         self._environ: Mapping[str, str] = {}
 
     def prepare(self, environ: Mapping[str, str]) -> None:
@@ -61,6 +61,8 @@ class Volume:
         self._later_start(held, version)
 
     def _first_start(self) -> None:
+        if self._complaint:
+            raise ConfigError(self._complaint)
         logger.info("the data directory is filled from the template of this image")
         folder = self._config.data_dir
         template.fill(folder, self._config.template, partial(tls.ensure_keys, self._config.engine, folder))

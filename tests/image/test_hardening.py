@@ -134,7 +134,7 @@ REFUSED = {
     "a state volume of root": (("--user", "1234", "-v", "ROOT:/var/lib/dbhandler"), {}, "(chown -R 1234:0)"),
     "a full volume": (("--tmpfs", "/var/lib/mysql:size=1m"), {}, "No space left on device"),
     "a typing mistake": ((), {"DBHANDLER_MAX_DATABSES": "3"}, "is DBHANDLER_MAX_DATABASES meant?"),
-    "not taken": ((), {"MARIADB_REPLICATION_USER": "x"}, "MARIADB_REPLICATION_USER, a variable of the official image"),
+    "not taken": ((), {"MARIADB_REPLICATION_MODE": "master"}, "MARIADB_REPLICATION_MODE is not taken here"),
     "root as a user": ((), {"MARIADB_USER": "root", "MARIADB_PASSWORD": "x"}, "MYSQL_ROOT_PASSWORD"),
 }
 

@@ -29,6 +29,7 @@ class Parts:
 
     def __init__(self) -> None:
         self.interval = PATIENCE
+        self.outdated = False
         self.looks, self.work = 0, 0
         self.stepped = threading.Semaphore(0)
         self.answers: list[tuple[str, bytes]] = []
@@ -75,6 +76,13 @@ def running(parts: Parts, fifo: str, path: str) -> Iterator[Agent]:
     built.stop()
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+def test_sessions_that_do_not_fit_the_server_any_more_end_the_loop(parts: Parts, fifo: str, path: str) -> None:
+    built = Agent([parts], parts, parts, fifo, path)  # type: ignore[arg-type, list-item]
+    parts.outdated = True
+    built.run()
+    assert parts.looks == 1 and not parts.stepped.acquire(blocking=False), "nothing is done in them"
 
 
 @pytest.mark.usefixtures("running")

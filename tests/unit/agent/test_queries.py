@@ -264,8 +264,9 @@ class Observed:
         self.seen: list[tuple[str, str, float]] = []
         self.server = RecordingServer()
         self.worker = Worker(provisioner, None, None, None, clock, self._observe)  # type: ignore[arg-type]
+        self.watch = ServerWatch(self.server, "mariadb", lambda: True)  # type: ignore[arg-type]
         self.queries = Queries(
-            self.worker, self.server, ServerWatch(self.server, "mariadb", "admin"),  # type: ignore[arg-type]
+            self.worker, self.server, self.watch,  # type: ignore[arg-type]
             Remembering(), Spool(str(folder)), dict, LastError(), clock, self._observe,
         )  # fmt: skip
 
@@ -480,3 +481,24 @@ def test_a_reason_of_what_was_made_hides_no_refusal(
     answer = json.loads(observed.queries.answer("create_db", b"a b c"))
     assert (answer["status"], answer["database"], answer["reason"]) == (status, "c", "a rule")
     assert json.loads(observed.queries.answer("create_db", b"b a"))["database"] == "b"
+
+
+@pytest.mark.parametrize("name", ["create_db", "rotate_db", "drop_db", "grant_db", "revoke_db", "renew_db", "copy_db"])
+def test_a_replica_says_whom_to_ask_and_is_asked_nothing(observed: Observed, name: str) -> None:
+    facts = {sql.server_facts(): [("11.8", 3306, 1)], sql.sources("mariadb"): [("db1",)]}
+    observed.server.replies.update(facts)  # type: ignore[arg-type]
+    observed.watch.look()
+    asked = len(observed.server.executed)
+    answer = json.loads(observed.queries.answer(name, b"shop"))
+    assert (answer["status"], answer["reason"]) == (Status.UNAVAILABLE, observed.watch.reason)
+    assert len(observed.server.executed) == asked
+
+
+def test_an_event_is_left_to_the_source_of_a_replica(
+    provisioner: FakeProvisioner, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    worker = Worker(provisioner, None, None, None, clock, leaves=lambda: True)  # type: ignore[arg-type]
+    outcome = worker.carry_out(Request("shop"), "event create_db #7:", 7)
+    assert (outcome.status, provisioner.asked) == (Status.ELSEWHERE, [])
+    assert "'shop' left to another node" in caplog.text

@@ -13,7 +13,7 @@ from tests.support.fakes import Clock, RecordingServer
 
 @pytest.fixture
 def server() -> RecordingServer:
-    return RecordingServer({sql.server_facts(): [("10.11.1-MariaDB", 3306)]})
+    return RecordingServer({sql.server_facts(): [("10.11.1-MariaDB", 3306, 0)]})
 
 
 @pytest.fixture
@@ -174,3 +174,37 @@ def test_it_is_prepared_once_before_it_is_ready(server: RecordingServer, account
     for _ in range(3):
         later(built, clock)
     assert states == [ServerState.STARTING]
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "mysql"])
+def test_a_replica_is_no_server_that_requests_are_for(clock: Clock, engine: str) -> None:
+    server = RecordingServer({sql.server_facts(): [("9.7.4", 3306, 1)], sql.sources(engine): [("db1",)]})
+    watch = ServerWatch(server, engine, lambda: True, clock)  # type: ignore[arg-type]
+    assert later(watch, clock) == ServerState.REPLICA
+    assert watch.is_replica and watch.reason and "ask its source" in watch.reason
+    assert watch.tags() == {"role": "replica", "mysql": "replica", "engine": engine, "version": "9.7.4", "port": "3306"}
+    assert not watch.outdated
+    # Promoted by its owner, it is a server like any other, in sessions that know it.
+    server.replies[sql.server_facts()] = [("9.7.4", 3306, 0)]
+    assert later(watch, clock) == ServerState.READY
+    assert watch.outdated
+    assert "role" not in watch.tags() and watch.reason is None
+
+
+def test_a_replica_that_is_not_initialised_prepares_nothing(server: RecordingServer, clock: Clock) -> None:
+    prepared: list[None] = []
+    built = ServerWatch(server, "mariadb", lambda: True, clock, prepare=lambda: prepared.append(None))  # type: ignore[arg-type]
+    server.replies |= {sql.server_facts(): [("11.8", 3306, 1)], sql.sources("mariadb"): [("db1",)]}
+    assert later(built, clock) == ServerState.REPLICA
+    assert prepared == []
+
+
+def test_a_server_that_its_owner_keeps_from_being_written_to_is_waited_for(
+    server: RecordingServer, watch: ServerWatch, clock: Clock
+) -> None:
+    watch.look()
+    server.replies[sql.server_facts()] = [("11.8", 3306, 1)]
+    assert later(watch, clock) == ServerState.DOWN
+    # It holds what no other server does: it stays a database server, which is missed.
+    assert "role" not in watch.tags()
+    assert watch.reason == "nobody is to write to this server (read_only)"

@@ -22,6 +22,7 @@ from dbhandler.engine.password_hash import stored
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import ServerError
 from dbhandler.volume.data_dir import MARKER
+from tests.support.fakes import RecordingServer
 
 USER = "admin"
 
@@ -271,6 +272,30 @@ def test_a_server_outside_of_a_cluster_is_durable_before_anybody_can_log_in(
     assert admin.main([], environ) == os.EX_TEMPFAIL
     # A node's directory is filled while this waits.
     assert (tmp_path / MARKER).exists() is bool(cluster)
+
+
+class ReadOnly(RecordingServer):
+    """A server that nobody is to write to."""
+
+    def __enter__(self) -> ReadOnly:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def wait_until_ready(self, *_: object) -> None:
+        pass
+
+
+def test_on_a_server_that_nobody_writes_to_no_account_is_made_and_the_start_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ReadOnly({sql.server_facts(): [("11.8", 3306, 1)]})
+    monkeypatch.setattr(admin, "agent_server", lambda config: server)
+    environ = {"DBHANDLER_RUN_DIR": str(tmp_path), "DBHANDLER_ENGINE": "mariadb", "DBHANDLER_DATA_DIR": str(tmp_path)}
+    assert admin.main([], environ) == 0
+    assert server.executed == [sql.server_facts()]
+    assert (tmp_path / "ready").exists()
 
 
 def refuse(_: object) -> NoReturn:

@@ -118,16 +118,31 @@ def test_arguments_go_to_the_server_and_commands_are_executed(arguments: list[st
 
 def test_the_servers_command_line_ends_with_what_was_given(environ: dict[str, str]) -> None:
     config = Config.from_environ(environ | {"DBHANDLER_DEFAULTS_FILE": "/etc/my.cnf"})
-    assert boot.server_command(config, ["mysqld", "--datadir=/x", "-v"]) == [
+    assert boot.server_command(config, ["mysqld", "--port=7", "-v"]) == [
         "mariadbd",
         # mysqld accepts it as its first option only.
         "--defaults-file=/etc/my.cnf",
         f"--datadir={config.data_dir}",
         f"--socket={config.socket}",
         f"--user={socket_user()}",
-        "--datadir=/x",
+        "--port=7",
         "-v",
     ]
+
+
+@pytest.mark.parametrize("option", ["--datadir=/x", "--datadir", "--socket=/x"])
+def test_the_server_stays_where_everybody_looks_for_it(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert boot.entrypoint([option], environ) == os.EX_CONFIG
+    assert f"{option.partition('=')[0]} cannot be given here" in capsys.readouterr().err
+
+
+def test_a_replica_is_not_written_to_unless_its_owner_says_so(environ: dict[str, str]) -> None:
+    command = shlex.split(entered(environ | {"MARIADB_MASTER_HOST": "db1"}, "--skip-read-only").environ[boot.COMMAND])
+    assert command.index("--read-only") < command.index("--skip-read-only")
+    # It has a number of its own, and writes what a replica of its own would read.
+    assert {option.partition("=")[0] for option in command} >= {"--server-id", "--log-bin"}
 
 
 def test_the_binary_log_stands_before_what_was_given(environ: dict[str, str]) -> None:
@@ -303,6 +318,8 @@ def test_any_other_user_id_gets_the_name_of_the_socket_account(
     handed = entered(environ | {"DBHANDLER_OS_USER": "mysql"}).environ
     assert "--user=mysql" in shlex.split(handed[boot.COMMAND])
     assert handed["LD_PRELOAD"] == "libnss_wrapper.so"
+    allocator = entered(environ | {"DBHANDLER_OS_USER": "mysql", "LD_PRELOAD": "/lib/libjemalloc.so.2"}).environ
+    assert allocator["LD_PRELOAD"] == "libnss_wrapper.so /lib/libjemalloc.so.2"
     name, _, uid, *_ = Path(handed["NSS_WRAPPER_PASSWD"]).read_text().split(":")
     assert (name, uid) == ("mysql", str(os.geteuid()))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbhandler.boot import admin, run_secrets
+from dbhandler.engine import sql
 from dbhandler.settings.environment import hand_over_secrets
 from dbhandler.settings.names import SECRETS, SPENT_SECRETS
 from dbhandler.settings.setting import read_setting
@@ -37,7 +38,7 @@ class ReadyServer(RecordingServer):
 
 
 def test_what_is_used_up_is_forgotten_when_the_server_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "agent_server", lambda config: ReadyServer())
+    monkeypatch.setattr(admin, "agent_server", lambda config: ReadyServer({sql.server_facts(): [("11.8", 3306, 0)]}))
     monkeypatch.setattr(admin, "container_log", io.StringIO)
     formed = {"SERF_ENCRYPT_KEY": "AAAAAAAAAAAAAAAAAAAAAA==", "DBHANDLER_POOL_SECRET": "A" * 43}
     given = {name: formed.get(name, f"hunter2-{name}") for name in (*SECRETS, *SPENT_SECRETS)}

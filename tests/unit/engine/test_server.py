@@ -196,7 +196,7 @@ def test_a_full_disk_inside_another_error_passes(driver: Driver, server: Server,
         server.execute(Statement("CREATE DATABASE `a`"))
 
 
-ENDS = [(errno, 1) for errno in (1053, 1077, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1927, 4031)]
+ENDS = [(errno, 1) for errno in (1053, 1077, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1792, 1927, 4031)]
 
 
 @pytest.mark.parametrize(("errno", "closed"), [(1205, 0), (1213, 0), (1317, 0), (1290, 0), (1184, 1), *ENDS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import os
@@ -52,7 +53,8 @@ def test_everything_in_order(world: World) -> None:
     world.put("20.sql.gz", gzip.compress(b"gz\n", mtime=0))
     world.put("25.sh", 'echo executed >> "$OUT/all"', 0o755)
     world.put("27.sh", 'echo sourced >> "$OUT/all"')
-    assert world.run() == "plain\ngz\nexecuted\nsourced\nxz\n"
+    world.put("40.sql.bz2", bz2.compress(b"bz2\n"))
+    assert world.run() == "plain\ngz\nexecuted\nsourced\nxz\nbz2\n"
 
 
 @pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed here; the image has it")
@@ -64,6 +66,11 @@ def test_zstd(world: World) -> None:
 def test_a_sourced_script_has_the_official_functions(world: World) -> None:
     world.put("a.sh", 'mysql_note hello; docker_process_sql <<< "SELECT 1"; shopt -q nullglob')
     assert world.run() == "SELECT 1\n"
+
+
+def test_a_sourced_script_may_pipe_into_the_old_array_and_escape_a_text(world: World) -> None:
+    world.put("a.sh", """echo "SET @a = '$(docker_sql_escape_string_literal "it's")'" | "${mysql[@]}" """)
+    assert world.run() == "SET @a = 'it\\'s'\n"
 
 
 def test_other_files_are_left_out_with_a_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -83,6 +90,7 @@ def test_other_files_are_left_out_with_a_line(world: World, caplog: pytest.LogCa
         ("20.sql.gz", b"no gzip", 0o644),
         ("20.sql.gz", gzip.compress(b"cut off" * 100, mtime=0)[:-9], 0o644),
         ("20.sql.xz", b"no xz", 0o644),
+        ("20.sql.bz2", b"no bzip2", 0o644),
         ("20.sql.zst", b"no zstd", 0o644),
     ],
 )

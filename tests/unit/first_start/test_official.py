@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbhandler.errors import ConfigError
-from dbhandler.first_start.official import FirstStart, Root, User, first_start, for_scripts, root_password
+from dbhandler.first_start.official import (
+    FirstStart,
+    Root,
+    Source,
+    User,
+    complaint,
+    first_start,
+    for_scripts,
+    root_password,
+)
 
 NOTHING = FirstStart(None, (), None, None, None)
 
@@ -40,7 +50,9 @@ def test_how_root_logs_in(environ: dict[str, str], root: Root) -> None:
     assert made.asks_for_something
 
 
-@pytest.mark.parametrize("other", ["MARIADB_ROOT_PASSWORD", "MYSQL_RANDOM_ROOT_PASSWORD"])
+@pytest.mark.parametrize(
+    "other", ["MARIADB_ROOT_PASSWORD", "MYSQL_RANDOM_ROOT_PASSWORD", "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD"]
+)
 def test_a_hash_excludes_other_ways(other: str) -> None:
     with pytest.raises(ConfigError, match="MARIADB_ROOT_PASSWORD_HASH excludes"):
         first_start({"MARIADB_ROOT_PASSWORD_HASH": "*H", other: "x"})
@@ -67,6 +79,97 @@ def test_half_a_user_is_a_warning(environ: dict[str, str], missing: str) -> None
     made = first_start(environ)
     assert made.user is None
     assert made.warnings == (f"{missing} is missing beside its counterpart: no user is made",)
+
+
+def test_a_user_s_password_and_its_hash_exclude_each_other() -> None:
+    with pytest.raises(ConfigError, match="MARIADB_PASSWORD_HASH and MARIADB_PASSWORD exclude each other"):
+        first_start({"MYSQL_USER": "u", "MYSQL_PASSWORD": "p", "MARIADB_PASSWORD_HASH": "*H"})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": ""},
+        {"MYSQL_RANDOM_ROOT_PASSWORD": "", "MYSQL_DATABASE": "d"},
+        {"MYSQL_ROOT_PASSWORD_FILE": "/dev/null"},
+        {"MYSQL_ROOT_PASSWORD": "", "MARIADB_ROOT_PASSWORD_HASH": ""},
+    ],
+)
+def test_a_way_to_log_in_that_is_set_to_nothing_is_a_typing_mistake(environ: dict[str, str]) -> None:
+    found = complaint(environ)
+    assert found and re.match(r"(MARIADB|MYSQL)_\w+ is set to nothing", found)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"MYSQL_DATABASE": ""},
+        {"MYSQL_ALLOW_EMPTY_PASSWORD": "", "MARIADB_ROOT_PASSWORD": "x"},
+        {"MYSQL_ROOT_PASSWORD": "", "MYSQL_ADMIN_PASSWORD": "x"},
+        {"MYSQL_ROOT_PASSWORD": "", "DBHANDLER_ADMIN": "1"},
+    ],
+)
+def test_who_has_another_way_or_asks_for_our_admin_has_made_none(environ: dict[str, str]) -> None:
+    assert complaint(environ) is None
+
+
+def test_what_else_is_asked_for() -> None:
+    made = first_start({"MARIADB_HEALTHCHECK_GRANTS": "REPLICA MONITOR, PROCESS", "MYSQL_INITDB_SKIP_TZINFO": "1"})
+    assert (made.health, made.zones, made.asks_for_something) == ("REPLICA MONITOR, PROCESS", False, True)
+    assert first_start({"MARIADB_INITDB_SKIP_TZINFO": ""}) == NOTHING
+    assert first_start({"MARIADB_MYSQL_LOCALHOST_USER": "1"}) == NOTHING
+    [warning] = first_start({"MARIADB_MYSQL_LOCALHOST_GRANTS": "RELOAD"}).warnings
+    assert "mysql@localhost" in warning
+
+
+@pytest.mark.parametrize("wrong", ["USAGE ON *.* TO x; DROP TABLE y", "A,,B", "A;", "`A`", "A\nB"])
+def test_privileges_are_words(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="MARIADB_HEALTHCHECK_GRANTS has to be privileges"):
+        first_start({"MARIADB_HEALTHCHECK_GRANTS": wrong})
+
+
+@pytest.mark.parametrize("prefix", ["MARIADB", "MYSQL"])
+def test_both_ends_of_a_replication(prefix: str) -> None:
+    def of(**named: str) -> FirstStart:
+        return first_start({f"{prefix}_{name}": value for name, value in named.items()})
+
+    source = of(REPLICATION_USER="r", REPLICATION_PASSWORD="p")
+    assert (source.replica, source.source) == (User("r", "%", "p"), None)
+    assert of(REPLICATION_USER="r", REPLICATION_PASSWORD_HASH="*H").replica == User("r", "%", None, "*H")
+    replica = of(REPLICATION_USER="r", REPLICATION_PASSWORD="p", MASTER_HOST="db1")
+    assert (replica.replica, replica.source) == (None, Source("db1", 3306, "r", "p"))
+    assert of(REPLICATION_USER="r", REPLICATION_PASSWORD="p", MASTER_HOST="::1", MASTER_PORT="7").source == Source(
+        "::1", 7, "r", "p"
+    )
+    assert "hunter2" not in repr(of(REPLICATION_USER="r", REPLICATION_PASSWORD="hunter2", MASTER_HOST="db1"))
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ("REPLICATION_PASSWORD", "REPLICATION_USER is missing"),
+        ("MASTER_HOST", "REPLICATION_USER is missing"),
+        ("REPLICATION_USER", "needs MARIADB_REPLICATION_PASSWORD or"),
+        ("REPLICATION_USER REPLICATION_PASSWORD REPLICATION_PASSWORD_HASH", "one of them"),
+        ("REPLICATION_USER MASTER_HOST", "MASTER_HOST needs MARIADB_REPLICATION_PASSWORD"),
+        ("REPLICATION_USER MASTER_HOST REPLICATION_PASSWORD_HASH", "not with its hash"),
+        ("REPLICATION_USER MASTER_HOST REPLICATION_PASSWORD REPLICATION_PASSWORD_HASH", "not with its hash"),
+        ("REPLICATION_USER REPLICATION_PASSWORD MASTER_PORT", "MASTER_PORT needs MARIADB_MASTER_HOST"),
+        ("REPLICATION_USER REPLICATION_PASSWORD MASTER_HOST MASTER_PORT", "from 1 to 65535, not 'x'"),
+    ],
+)
+def test_half_a_replication_is_none(named: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        first_start({f"MARIADB_{name}": "x" for name in named.split()})
+
+
+def test_a_source_is_a_host_and_an_account_of_its_own() -> None:
+    environ = {"MARIADB_REPLICATION_USER": "r", "MARIADB_REPLICATION_PASSWORD": "p", "MARIADB_MASTER_HOST": "a b"}
+    with pytest.raises(ConfigError, match="MARIADB_MASTER_HOST has to be a host name"):
+        first_start(environ)
+    with pytest.raises(ConfigError, match="not 'root'"):
+        first_start(environ | {"MARIADB_REPLICATION_USER": "Root"})
 
 
 def test_root_is_no_regular_user() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import ConfigError
-from dbhandler.settings.config import Config, MetricsSettings
+from dbhandler.settings.config import Config, MetricsSettings, Part
 from dbhandler.settings.names import AGENT, DATABASE, SECRETS
 from dbhandler.settings.serf import serf_settings
 from dbhandler.settings.setting import read_setting
@@ -150,6 +150,34 @@ def test_the_binary_log_is_on_where_there_may_be_a_backup(tmp_path: Path) -> Non
     assert config().binlog is config(DBHANDLER_BINLOG="", DBHANDLER_POOL_SECRET="").binlog is None
     assert config(**pooled).binlog is config(**pooled, DBHANDLER_BINLOG="1").binlog is True
     assert config(**pooled, DBHANDLER_BINLOG="0").binlog is config(DBHANDLER_BINLOG="0").binlog is False
+
+
+@pytest.mark.parametrize("prefix", ["MARIADB", "MYSQL"])
+def test_source_and_replica_write_a_binary_log(prefix: str) -> None:
+    source, replica = {f"{prefix}_REPLICATION_USER": "r"}, {f"{prefix}_MASTER_HOST": "db1"}
+    assert (config(**source).part, config(**source).binlog) == (Part.SOURCE, True)
+    assert (config(**source, **replica).part, config(**source, **replica).binlog) == (Part.REPLICA, True)
+    assert config(**source, **replica, DBHANDLER_BINLOG="0").binlog is False
+    with pytest.raises(ConfigError, match="DBHANDLER_BINLOG=0 excludes MARIADB_REPLICATION_USER"):
+        config(**source, DBHANDLER_BINLOG="0")
+
+
+@pytest.mark.parametrize(("other", "value"), [("DBHANDLER_CLUSTER", "shop"), ("DBHANDLER_RESTORE", "db@latest")])
+def test_a_replica_has_the_data_of_its_source_and_no_others(other: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"MARIADB_MASTER_HOST and {other} exclude each other"):
+        config(MARIADB_MASTER_HOST="db1", DBHANDLER_POOL_SECRET="A" * 43, **{other: value})
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "disable", "made"),
+    [(None, None, (False, True)), ("0", "0", (False, True)), ("1", "yes", (True, True)), ("yes", "1", (True, False))],
+)
+def test_an_upgrade_is_wanted_as_in_the_official_image(
+    upgrade: str | None, disable: str | None, made: tuple[bool, bool]
+) -> None:
+    given = {"MARIADB_AUTO_UPGRADE": upgrade, "MARIADB_DISABLE_UPGRADE_BACKUP": disable}
+    read = config(**{name: value for name, value in given.items() if value is not None})
+    assert (read.auto_upgrade, read.upgrade_backup) == made
 
 
 def test_what_to_join_may_be_written_in_several_ways() -> None:

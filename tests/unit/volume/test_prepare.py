@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -12,8 +13,8 @@ from dbhandler.engine import private_server, sql
 from dbhandler.engine.password_hash import stored
 from dbhandler.engine.private_server import TETHER
 from dbhandler.engine.sql import Statement
-from dbhandler.errors import DbHandlerError, ServerError
-from dbhandler.first_start import init_scripts
+from dbhandler.errors import ConfigError, DbHandlerError, ServerError
+from dbhandler.first_start import init_scripts, initial_sql
 from dbhandler.first_start import work as first_start
 from dbhandler.first_start.work import FirstStartWork, client_options
 from dbhandler.os_user import socket_user
@@ -134,9 +135,52 @@ def test_an_empty_directory_needs_no_second_start_of_the_server(world: World) ->
 
 def test_what_the_variables_ask_for_is_made_where_no_network_reaches(world: World) -> None:
     database = sql.create_missing_database("shop", None, None)
-    assert world.prepare(MYSQL_DATABASE="shop") == ["filled", "keys", ["started"], database, "stopped"]
+    alone = initial_sql.logged(False)
+    assert world.prepare(MYSQL_DATABASE="shop") == ["filled", "keys", ["started"], database, alone, "stopped"]
     assert (world.data_dir / STAMP).exists() and not (world.data_dir / MARKER).exists()
     assert world.prepare(MYSQL_DATABASE="other") == ["keys"], "a later start makes nothing"
+
+
+def test_a_way_to_log_in_that_says_nothing_leaves_an_empty_volume_empty(world: World) -> None:
+    with pytest.raises(ConfigError, match="MYSQL_ROOT_PASSWORD is set to nothing"):
+        world.prepare(MYSQL_ROOT_PASSWORD="")
+    assert world.done == []
+    world.holds(STAMP)
+    assert world.prepare(MYSQL_ROOT_PASSWORD="") == ["keys"], "a later start needs none"
+
+
+def test_whoever_says_how_root_logs_in_gets_the_account_of_health_checks(world: World) -> None:
+    world.prepare(MYSQL_ROOT_PASSWORD="pw")
+    file = world.data_dir / ".my-healthcheck.cnf"
+    assert file.stat().st_mode & 0o777 == 0o600
+    log_in = client_options(world.run_dir / "mysqld.sock", "healthcheck", "PASSWORD")
+    assert re.fullmatch(re.escape(log_in).replace("PASSWORD", "[A-Za-z0-9]{32}"), file.read_text())
+    granted = [done.text for done in world.done if isinstance(done, Statement) and "GRANT USAGE" in done.text]
+    assert len(granted) == 3
+
+
+def test_a_packed_data_directory_among_the_scripts_ends_the_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(init_scripts, "found", lambda: [Path("a.sql"), Path("backup.tar.xz")])
+    with pytest.raises(DbHandlerError, match=r"'backup\.tar\.xz' is a copy of a data directory"):
+        world.prepare()
+    assert ["started"] not in world.done
+
+
+def test_replicas_begin_with_the_first_start_of_their_source(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[Sequence[str]] = []
+
+    def private(command: Sequence[str], _: object, extra: Sequence[str]) -> PrivateWorld:
+        commands.append([*command, *extra])
+        return PrivateWorld(world, ())
+
+    monkeypatch.setattr(first_start, "PrivateServer", private)
+    settings = {"DBHANDLER_STATE_DIR": str(world.run_dir), "MARIADB_REPLICATION_USER": "r"}
+    settings["MARIADB_REPLICATION_PASSWORD"] = "p"
+    world.prepare(**settings)
+    number = (world.run_dir / "server-id").read_text().strip()
+    assert commands == [["mariadbd", f"--server-id={number}"]]
 
 
 def test_a_first_start_that_fails_is_begun_again(world: World) -> None:
