@@ -20,8 +20,10 @@ TARGET_OPTIONS = $(SUITE) -f container/Dockerfile --build-arg ENGINE=$(ENGINE) -
 IMAGE_STEPS = 'a base image (Debian $(SUITE))' '$(if $(BASE),:,container/base-image $(SUITE))' \
 	then 'the image dbhandler:$(ENGINE)' '$(BUILD) dbhandler:$(ENGINE) $(TARGET_OPTIONS) database .' \
 	$(if $(filter mariadb,$(ENGINE)),then 'the image dbhandler-serf' '$(BUILD) dbhandler-serf $(TARGET_OPTIONS) serf .' \
-	then 'the image dbhandler-console' '$(BUILD) dbhandler-console $(TARGET_OPTIONS) console .') \
+	then $(CONSOLE_STEP)) \
 	$(if $(filter galera,$(ENGINE)),then 'the image dbhandler-proxy' '$(BUILD) dbhandler-proxy $(TARGET_OPTIONS) proxy .')
+# Over the agent's image.
+CONSOLE_STEP = 'the image dbhandler-console' '$(BUILD) dbhandler-console $(SUITE) container/console'
 # Over the image of its engine's server, in which it restores.
 BACKUP_STEP = 'the image dbhandler-backup:$(ENGINE)' \
 	'$(BUILD) dbhandler-backup:$(ENGINE) $(SUITE) --build-arg DATABASE=dbhandler:$(ENGINE) container/backup'
@@ -53,8 +55,7 @@ endif
 example: python ## WordPress provisions itself: a cluster with a site, at the URL that is printed; ENGINE=mariadb|mysql|galera
 ifeq ($(DOCKER),yes)
 	@$(STEPS) example 'Docker Compose' '$(MAKE_QUIET) compose' 'a base image (Debian trixie)' 'container/base-image trixie' \
-		then 'the image of the Serf agent, whose client WordPress asks with' '$(MAKE_QUIET) image-serf' \
-		then 'the image of the console, a page of the cluster' '$(MAKE_QUIET) image-console' \
+		then 'the images of the Serf agent, whose client WordPress asks with, and of the console' '$(MAKE_QUIET) image-console' \
 		then 'the image of the database server (dbhandler:$(ENGINE))' '$(MAKE_QUIET) image' \
 		'the image of WordPress (from Debian, with Apache and PHP)' '$(MAKE_QUIET) image-wordpress'
 	@DATABASE_IMAGE=dbhandler:$(ENGINE) COMPOSE_FILE=$(EXAMPLE_FILES) $(PYTHON) container/wordpress/example.py up
@@ -206,8 +207,8 @@ image-serf: python
 	@$(STEPS) $@ 'the image dbhandler-serf' '$(BUILD) dbhandler-serf $(TARGET_OPTIONS) serf .'
 
 image-console: ENGINE = mariadb
-image-console: python
-	@$(STEPS) $@ 'the image dbhandler-console' '$(BUILD) dbhandler-console $(TARGET_OPTIONS) console .'
+image-console: image-serf
+	@$(STEPS) $@ $(CONSOLE_STEP)
 
 image-wordpress: python
 	@$(STEPS) $@ 'the image dbhandler-wordpress' '$(BUILD) dbhandler-wordpress trixie container/wordpress'

@@ -139,11 +139,11 @@ def test_whatever_is_released_is_pushed_too(pushed: list[list[str]]) -> None:
     assert {"dbhandler-backup:latest", "dbhandler-backup:0.2.0", "dbhandler-backup:mariadb-0.2.0"} <= names
 
 
-def test_the_backup_is_built_over_what_was_pushed_before(pushed: list[list[str]]) -> None:
+def test_backup_and_console_are_built_over_what_was_pushed_before(pushed: list[list[str]]) -> None:
     before: set[str] = set()
     over = []
     for call in pushed:
-        over += [value.partition("=a/b/")[2] for value in call if value.startswith("DATABASE=")]
+        over += [value.partition("=a/b/")[2] for value in call if value.startswith(("DATABASE=", "SERF="))]
         assert set(over) <= before
         before |= tags(call)
-    assert set(over) == {"dbhandler:mariadb-0.2.0", "dbhandler:mysql-0.2.0"}
+    assert set(over) == {"dbhandler:mariadb-0.2.0", "dbhandler:mysql-0.2.0", "dbhandler-serf:0.2.0"}
