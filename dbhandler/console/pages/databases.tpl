@@ -14,7 +14,7 @@
 % for row in inside.rows:
 <tr><th scope="row">{{row.database}}{{" (over quota)" if row.over_quota else ""}}</th><td>{{row.user or "–"}}</td><td>{{row.role or "–"}}</td>
 <td class="number">{{"gone" if row.size is None else size(row.size)}}</td><td>{{moment(row.last_write) if row.last_write else "–"}}</td>
-<td>{{duration(row.age) + " ago" if row.age is not None else "–"}}</td><td>{{moment(row.ends / 1000) if row.ends else "–"}}</td></tr>
+<td>{{"–" if row.age is None else duration(row.age) + " ago" if row.age else "just now"}}</td><td>{{moment(row.ends / 1000) if row.ends else "–"}}</td></tr>
 % end
 </tbody>
 </table>
