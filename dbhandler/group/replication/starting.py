@@ -18,7 +18,7 @@ from dbhandler.group.replication.data import DataDir
 from dbhandler.group.replication.gtid import GtidSet
 from dbhandler.group.replication.options import server_options, server_uuid
 from dbhandler.group.replication.orders import Order, Orders
-from dbhandler.group.replication.peers import Peers
+from dbhandler.group.replication.peers import Done, Peers
 from dbhandler.group.store import GroupStore, View
 from dbhandler.log import shown
 from dbhandler.settings.config import Config, GroupSettings
@@ -67,10 +67,9 @@ class ReplicationStarting:
 
     def obstacle(self, _node: Node, peers: Sequence[Node]) -> Decision | None:
         """It has to know the way to their data, and may hold nothing that they do not."""
-        try:
-            told = [self._peers.transactions(peer) for peer in peers]
-        except DbHandlerError as error:
-            return Decision(Action.WAIT, f"waiting for {names_of(peers)} to let this node in: {error}")
+        told, complaint = self._ask(peers)
+        if not told:
+            return Decision(Action.WAIT, f"waiting for {names_of(peers)} to let this node in: {complaint}")
         there, own = reduce(or_, (done.executed for done in told)), self._data.transactions
         self._was_away_too_long = all((done.purged - own).ranges for done in told)
         alone = self._data.transactions - there
@@ -79,9 +78,19 @@ class ReplicationStarting:
             return None
         now = self._clock()
         self._ahead_since = now if self._ahead_since is None else self._ahead_since
-        if now - self._ahead_since < PATIENCE:
+        if now - self._ahead_since < PATIENCE or complaint:
             return Decision(Action.WAIT, f"waiting for {names_of(peers)} to have all that this node holds")
         return Decision(Action.REFUSE, self._diverged(peers, there, alone))
+
+    def _ask(self, peers: Sequence[Node]) -> tuple[list[Done], DbHandlerError | None]:
+        """What those of them have done that answer, and what the last one says that does not."""
+        told, complaint = [], None
+        for peer in peers:
+            try:
+                told.append(self._peers.transactions(peer))
+            except DbHandlerError as error:
+                complaint = error
+        return told, complaint
 
     def begin(self, node: Node, position: Position, new_history: bool) -> list[str]:
         known = position.holds == Holds.DATA and not new_history

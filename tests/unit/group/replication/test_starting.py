@@ -200,6 +200,17 @@ def test_who_holds_what_the_others_do_not_is_refused_and_both_sets_are_named(mad
     assert made.data.done == [], "what it holds stays as it is"
 
 
+def test_one_that_does_not_answer_holds_nobody_up_and_may_have_what_the_others_do_not(made: Made) -> None:
+    silent = node("cccccccc")
+    made.peers.sets = {"db-bbbbbbbb": f"{HISTORY}:1-7"}
+    assert made.engine.obstacle(ME, [silent, SERVES]) is None
+    made.data.transactions = GtidSet.parse(f"{HISTORY}:1-9")
+    for _ in range(2):
+        found = made.engine.obstacle(ME, [silent, SERVES])
+        assert found and found.action == Action.WAIT
+        made.clock.advance(PATIENCE)
+
+
 def test_what_one_of_the_others_has_is_theirs(made: Made) -> None:
     made.data.transactions = GtidSet.parse(f"{HISTORY}:1-9")
     made.peers.sets = {"db-bbbbbbbb": f"{HISTORY}:1-7", "db-cccccccc": f"{HISTORY}:1-5:8-9"}
