@@ -20,10 +20,11 @@ from dbhandler.boot import preparing
 from dbhandler.engine import binlog
 from dbhandler.errors import ConfigError, DbHandlerError
 from dbhandler.inventory import InRun
-from dbhandler.settings.config import ENGINES, Config, Part, engine
+from dbhandler.settings.config import ENGINES, Config, engine
 from dbhandler.settings.environment import hand_over_secrets, is_secret, prepared, without_secrets
 from dbhandler.settings.names import SECRETS, SPENT_SECRETS
 from dbhandler.settings.output import log_format
+from dbhandler.settings.pool import Part
 from dbhandler.settings.setting import read_setting
 from dbhandler.volume import mounts
 from dbhandler.volume.prepare import Volume

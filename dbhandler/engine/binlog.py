@@ -15,7 +15,8 @@ from pathlib import Path
 
 from dbhandler import files
 from dbhandler.inventory import InState
-from dbhandler.settings.config import Config, Part
+from dbhandler.settings.config import Config
+from dbhandler.settings.pool import Part
 
 NAME = "binlog"
 """How its files in the data directory begin; MySQL's own default."""

@@ -29,8 +29,9 @@ from dbhandler.serf.members import Member, named
 from dbhandler.serf.proof import Prover, outlived, unproved
 from dbhandler.serf.rpc import Serf
 from dbhandler.serf.tags import Tag
-from dbhandler.settings.config import Config, GroupSettings
+from dbhandler.settings.config import Config
 from dbhandler.settings.output import log_format
+from dbhandler.settings.pool import GroupSettings
 from dbhandler.trust.pool import Pool
 
 logger = logging.getLogger(__name__)

@@ -28,10 +28,9 @@ from dbhandler.proxy.port import Port
 from dbhandler.proxy.published import Published, published
 from dbhandler.serf.access import addresses, connect_first
 from dbhandler.serf.members import MYSQL_PORT
-from dbhandler.settings.config import group_name
 from dbhandler.settings.environment import hand_over_secrets, prepared, secrets_of, without_secrets
 from dbhandler.settings.output import log_format
-from dbhandler.settings.pool import trusted_pools
+from dbhandler.settings.pool import group_name, trusted_pools
 from dbhandler.settings.setting import read_setting
 from dbhandler.thread_failure import ThreadFailure
 

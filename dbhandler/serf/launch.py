@@ -19,9 +19,9 @@ from dbhandler.inventory import InRun
 from dbhandler.requests.vocabulary import Query
 from dbhandler.serf.rpc import Serf
 from dbhandler.serf.tags import Role, Tag
-from dbhandler.settings.config import group_name
 from dbhandler.settings.environment import prepared, without_secrets
 from dbhandler.settings.output import log_format
+from dbhandler.settings.pool import group_name
 from dbhandler.settings.serf import SerfSettings, serf_settings
 from dbhandler.settings.setting import Reader
 

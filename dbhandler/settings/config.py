@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 
 from dbhandler import paths
@@ -18,7 +17,17 @@ from dbhandler.os_user import socket_user
 from dbhandler.requests.policy import DEFAULT_PATTERN, MAX_ACCOUNTS, MAX_COPIES, Policy
 from dbhandler.settings.names import official
 from dbhandler.settings.output import LOG_FORMATS, AuditSettings, audit_settings
-from dbhandler.settings.pool import DirectorySettings, directory_settings, pool_secrets
+from dbhandler.settings.pool import (
+    DirectorySettings,
+    GroupSettings,
+    Part,
+    binlog,
+    directory_settings,
+    group_name,
+    group_settings,
+    part_of,
+    pool_secrets,
+)  # fmt: skip
 from dbhandler.settings.serf import SerfSettings, serf_settings
 from dbhandler.settings.setting import Reader
 from dbhandler.spool import DEFAULT_MAX
@@ -36,34 +45,6 @@ ENGINES = {"mariadb": "mariadbd", "mysql": "mysqld"}
 """Engine -> name of its server program."""
 
 _TAKEN = ("root", "mysql", "dbhandler_backup", "dbhandler_directory", "dbhandler_group")
-
-GROUP_MODES = ("multi-primary", "single-primary")
-"""How a group of MySQL servers takes writes, the default first."""
-
-
-class Part(Enum):
-    """What this server is to others by the official images' variables."""
-
-    SOURCE = "source"
-    """Replicas of it begin with its first start."""
-    REPLICA = "replica"
-
-
-LONGEST_HOST = 64
-"""Characters of an advertised host that the tags of a cluster's node have room for."""
-
-
-DEFAULT_GROUP_SIZE = 3
-
-
-@dataclass(frozen=True)
-class GroupSettings:
-    """The cluster that this server is a node of: its name, and how many empty nodes begin it. single_primary: one node
-    of a MySQL group takes writes, instead of all."""
-
-    name: str
-    size: int
-    single_primary: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,9 +90,7 @@ class Config:
     restore: str | None = None
     directory: DirectorySettings | None = None
     binlog: bool | None = None
-    """Does the server write a binary log? None: as it does by itself."""
     part: Part | None = None
-    """In a replication that the official images' variables set up; None: in none."""
 
     @property
     def socket_user(self) -> str:
@@ -162,22 +141,13 @@ class Config:
             tls_names=_tls_names(read),
             serf=serf_settings(environ),
             pool_secrets=pool_secrets(environ),
-            group=_group(read),
+            group=group_settings(read, engine(environ)),
             leave_group=read.text("DBHANDLER_LEAVE_CLUSTER"),
             restore=_restore(read),
             directory=directory_settings(read),
-            binlog=_binlog(read),
-            part=_part(read),
+            binlog=binlog(read),
+            part=part_of(read),
         )
-
-
-def group_name(environ: Mapping[str, str]) -> str | None:
-    """The name of the cluster, None for a server that is in none. Raises ConfigError."""
-    name = Reader(environ).text("DBHANDLER_CLUSTER")
-    # Galera's own limit is 32 characters, and its options have to survive a shell.
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", name):
-        raise ConfigError(f"DBHANDLER_CLUSTER has to be 1 to 32 letters, digits, '_', '.' or '-', not {name!r}")
-    return name
 
 
 def engine(environ: Mapping[str, str]) -> str:
@@ -204,49 +174,6 @@ def _restore(read: Reader) -> str | None:
     if group_name(read.environ):
         raise ConfigError("DBHANDLER_RESTORE and DBHANDLER_CLUSTER exclude each other: restore into a single server")
     return wanted
-
-
-def _binlog(read: Reader) -> bool | None:
-    # A pool with a secret may have a backup, which reads it; replicas read it, and may become a source.
-    part = _part(read)
-    if part is None and not read.is_set("DBHANDLER_BINLOG", "DBHANDLER_POOL_SECRET"):
-        return None
-    wanted = read.flag("DBHANDLER_BINLOG", default=True)
-    if part is Part.SOURCE and not wanted:
-        raise ConfigError("DBHANDLER_BINLOG=0 excludes MARIADB_REPLICATION_USER: replicas read the binary log")
-    return wanted
-
-
-def _part(read: Reader) -> Part | None:
-    if not read.is_set(*official("MASTER_HOST")):
-        return Part.SOURCE if read.is_set(*official("REPLICATION_USER")) else None
-    for other in ("DBHANDLER_CLUSTER", "DBHANDLER_RESTORE"):
-        if read.is_set(other):
-            raise ConfigError(f"MARIADB_MASTER_HOST and {other} exclude each other: a replica has its source's data")
-    return Part.REPLICA
-
-
-def _group(read: Reader) -> GroupSettings | None:
-    name, size = group_name(read.environ), read.number("DBHANDLER_CLUSTER_SIZE", 1, 9)
-    if name is None and size is not None:
-        raise ConfigError("DBHANDLER_CLUSTER_SIZE needs DBHANDLER_CLUSTER, the cluster's name")
-    if name is not None and len(read.text("DBHANDLER_ADVERTISE_HOST") or "") > LONGEST_HOST:
-        raise ConfigError(
-            f"DBHANDLER_ADVERTISE_HOST has at most {LONGEST_HOST} characters in a cluster: a Serf tag takes no more"
-        )
-    single_primary = _single_primary(read, name)
-    return None if name is None else GroupSettings(name, _or(size, DEFAULT_GROUP_SIZE), single_primary)
-
-
-def _single_primary(read: Reader, name: str | None) -> bool:
-    is_group = name is not None and engine(read.environ) == "mysql"
-    if is_group and not pool_secrets(read.environ):
-        raise ConfigError("DBHANDLER_CLUSTER needs DBHANDLER_POOL_SECRET on MySQL: by it the nodes know each other")
-    if is_group and not _binlog(read):
-        raise ConfigError("DBHANDLER_CLUSTER needs the binary log on MySQL: DBHANDLER_BINLOG=0 excludes it")
-    if not is_group and read.text("DBHANDLER_GROUP_MODE") is not None:
-        raise ConfigError("DBHANDLER_GROUP_MODE is for a cluster (DBHANDLER_CLUSTER) of MySQL servers")
-    return is_group and read.choice("DBHANDLER_GROUP_MODE", GROUP_MODES) == GROUP_MODES[1]
 
 
 def _wants_admin(read: Reader) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 from dbhandler.address import agents, is_host
 from dbhandler.errors import ConfigError
 from dbhandler.log import shown
-from dbhandler.settings.config import DEFAULT_GROUP_SIZE, MetricsSettings, metrics_settings
+from dbhandler.settings.config import MetricsSettings, metrics_settings
+from dbhandler.settings.pool import DEFAULT_GROUP_SIZE
 from dbhandler.settings.setting import Reader
 
 DOOR_PORT = 3306

@@ -21,7 +21,8 @@ from dbhandler.group.replication.orders import Order, Orders
 from dbhandler.group.replication.peers import Done, Peers
 from dbhandler.group.store import GroupStore, View
 from dbhandler.log import shown
-from dbhandler.settings.config import Config, GroupSettings
+from dbhandler.settings.config import Config
+from dbhandler.settings.pool import GroupSettings
 from dbhandler.volume import belonging, tls
 from dbhandler.volume.certificate import ServerCertificate, server_names
 

@@ -20,7 +20,7 @@ from dbhandler.group.transactions import Transactions
 from dbhandler.group.trusted import PATIENCE, TrustedNodes
 from dbhandler.serf.members import MAX_TAG, Member
 from dbhandler.serf.proof import Believer
-from dbhandler.settings.config import GroupSettings
+from dbhandler.settings.pool import GroupSettings
 from dbhandler.trust.pool import Pool
 from tests.support.fakes import Clock
 from tests.support.pools import CHANGING, NEXT, OURS, THEIRS, proven

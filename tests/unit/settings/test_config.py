@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from dbhandler.errors import ConfigError
-from dbhandler.settings.config import Config, MetricsSettings, Part
+from dbhandler.settings.config import Config, MetricsSettings
 from dbhandler.settings.names import AGENT, DATABASE, SECRETS
+from dbhandler.settings.pool import Part
 from dbhandler.settings.serf import serf_settings
 from dbhandler.settings.setting import read_setting
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dbhandler.errors import ConfigError
-from dbhandler.settings.config import Config, GroupSettings
+from dbhandler.settings.config import Config
+from dbhandler.settings.pool import GroupSettings
 from dbhandler.trust.secret import new_secret
 
 MEMBER = {"DBHANDLER_ENGINE": "mysql", "DBHANDLER_CLUSTER": "shop", "DBHANDLER_POOL_SECRET": new_secret()}
