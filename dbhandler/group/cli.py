@@ -89,7 +89,10 @@ def see(config: Config, store: GroupStore) -> Sight:
         me = replace(fresh, name=me.name, host=me.host)
     others = [node for node in nodes if node.name != own]
     names, size = store.view().names, config.group.size
-    reason = decide(me, others, size, names).reason if me.mode == Mode.WAITING else f"this node is {me.mode}"
+    reason = f"this node is {me.mode}"
+    if me.mode == Mode.WAITING:
+        # Its engine may know of more than the others' tags tell.
+        reason = (published.reason if published else "") or decide(me, others, size, names).reason
     return Sight(config.group.name, size, me, others, reason, names, bool(config.pool_secrets))
 
 

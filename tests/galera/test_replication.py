@@ -11,6 +11,7 @@ import pytest
 from dbhandler.group.engine import GROUP_PORT
 from dbhandler.trust.group import USER
 from tests.galera import test_faults, test_forming, test_operator, test_proxy, test_requests
+from tests.support.containers import RPC_KEY
 from tests.support.docker import docker, eventually
 from tests.support.faults import Server, Site
 from tests.support.galera import ENGINE, MYSQL, Cluster, Engine
@@ -57,7 +58,7 @@ def test_no_stranger_is_in_the_group_or_gets_its_data(site: Site, cluster: Clust
     options = [f"--loose-group-replication-{name}={value}" for name, value in group.items()]
     numbered = ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--server-id=99"]
     plugins = "--plugin-load-add=group_replication.so;mysql_clone.so"
-    where = ("--ip", address, "--tmpfs", "/run")
+    where = ("--ip", address, "--tmpfs", "/run", "-e", f"SERF_RPC_AUTH={RPC_KEY}")
     site.run(cluster.engine.image, plugins, *numbered, *options, options=where, name=stranger.name)
     try:
         stranger.wait_ready()

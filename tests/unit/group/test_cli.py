@@ -10,7 +10,7 @@ import pytest
 
 from dbhandler.errors import Denied, InvalidRequest
 from dbhandler.group.cli import Sight, main, order_for, report, see
-from dbhandler.group.node import Holds, Mode, Node
+from dbhandler.group.node import Holds, Mode, Node, encode
 from dbhandler.group.store import BEGIN_ORDER, LOSS_ORDER, GroupStore
 from dbhandler.group.transactions import Transactions
 from dbhandler.serf.members import Member
@@ -94,6 +94,30 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 def test_a_server_in_no_cluster(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status"], {"DBHANDLER_ENGINE": "mariadb"}) == os.EX_USAGE
     assert "in no cluster" in capsys.readouterr().err
+
+
+def test_a_node_that_waits_says_why_as_its_start_program_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = GroupStore(tmp_path, tmp_path)
+    waits = Node("a0", WAITING, DATA, "0", UUID, Transactions.up_to(5), frozenset({"a0"}))
+
+    class PlayedSerf:
+        def __enter__(self) -> PlayedSerf:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def self_name(self) -> str:
+            return "a"
+
+        def members(self) -> list[Member]:
+            tags = {"role": "db", "cluster": "shop", "galera": encode(waits)}
+            return [Member("a", "10.0.0.1", 7946, "alive", tags)]
+
+    monkeypatch.setattr("dbhandler.group.cli.connect", lambda _settings: PlayedSerf())
+    config = Config.from_environ({"DBHANDLER_ENGINE": "mariadb", "DBHANDLER_CLUSTER": "shop"})
+    assert see(config, store).reason == "waiting for 'a' to begin"
+    store.publish(waits, "it holds transactions that 'b' does not")
+    assert see(config, store).reason == "it holds transactions that 'b' does not"
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
