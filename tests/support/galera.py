@@ -55,13 +55,14 @@ class Engine:
     client: str
 
 
-_STATUS = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = '{}'"
+# Without a quorum a Galera node answers nothing but SHOW.
+_STATUS = "SHOW GLOBAL STATUS WHERE Variable_name = '{}'"
 _OWN_STATE = "SELECT MEMBER_STATE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid"
 _COUNT = "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE MEMBER_STATE "
 GALERA = Engine(
-    IMAGE, {}, _STATUS.format("WSREP_LOCAL_STATE_COMMENT"), "Synced",
-    f"SELECT 1 FROM ({_STATUS.format('WSREP_CLUSTER_STATUS')}) s WHERE VARIABLE_VALUE = 'non-Primary'",
-    _STATUS.format("WSREP_CLUSTER_SIZE"), _STATUS.format("WSREP_CLUSTER_STATE_UUID"), "SELECT @@wsrep_node_name",
+    IMAGE, {}, _STATUS.format("wsrep_local_state_comment"), "Synced",
+    f"{_STATUS.format('wsrep_cluster_status')} AND Value = 'non-Primary'",
+    _STATUS.format("wsrep_cluster_size"), _STATUS.format("wsrep_cluster_state_uuid"), "SELECT @@wsrep_node_name",
     "SET SESSION wsrep_sync_wait = 1", "mariabackup SST completed on joiner", "1047", "mysql.global_priv", "mariadb",
 )  # fmt: skip
 MYSQL = Engine(
@@ -170,7 +171,7 @@ class Node(Server):
     def told(self, query: str) -> str:
         """What the server answers to one of its engine's queries, empty while it does not."""
         lines = self.sql(query, check=False)
-        return lines[0] if len(lines) == 1 and not lines[0].startswith("ERROR") else ""
+        return lines[0].rpartition("\t")[2] if len(lines) == 1 and not lines[0].startswith("ERROR") else ""
 
     @property
     def size(self) -> str:
