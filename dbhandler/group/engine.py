@@ -42,6 +42,8 @@ class Starting(Protocol):
     """One engine's part in the start of a node, whose server does not run. Every method raises DbHandlerError or
     OSError."""
 
+    kind: str
+    """What the servers are: mariadb or mysql."""
     one_by_one: bool
     """Does a node join only when those before it have?"""
 

@@ -73,7 +73,7 @@ class Ballot:
 class Node:
     """One node. uuid is the history that it is in, has what it holds of that one (for data only; None: not known), view
     the identities of the nodes in the last primary component it was in, or is (empty: not known), vote the node that it
-    lets begin. alive, name, host and port (the server's) are Serf's."""
+    lets begin. alive, name, host, port and engine (the server's; empty: it has not said it yet) are Serf's."""
 
     id: str
     mode: Mode
@@ -87,6 +87,7 @@ class Node:
     host: str = ""
     alive: bool = True
     port: int = MYSQL_PORT
+    engine: str = ""
 
     @property
     def serves(self) -> bool:
@@ -155,7 +156,8 @@ def _node(member: Member) -> Node:
     # Its name stands in for an identity that nobody has heard yet.
     node = node or Node(f"({member.name})", Mode.UNKNOWN, Holds.FOREIGN)
     port = member.server_port or MYSQL_PORT
-    return replace(node, name=member.name, host=member.host, alive=member.alive, port=port)
+    engine = member.tags.get(Tag.ENGINE, "")
+    return replace(node, name=member.name, host=member.host, alive=member.alive, port=port, engine=engine)
 
 
 def _told(has: Transactions | None) -> str:

@@ -106,7 +106,8 @@ class Starter:
             raise Unavailable("it does not know itself yet")
         node = replace(node, name=me.name, host=me.host)
         others = self._nodes.of(member for member in members if member.name != own)
-        decision = self._ordered(node, others) or decide(node, others, self._settings.size, names)
+        decision = self._ordered(node, others) or self._mixed(others)
+        decision = decision or decide(node, others, self._settings.size, names)
         decision = self._with_strangers(self._possible(node, self._in_turn(node, others, decision)))
         if decision.vote != node.vote:
             self._store.save_vote(decision.vote)
@@ -126,6 +127,16 @@ class Starter:
             return None
         reason = f"beginning by the operator's order with what this node holds: {order}"
         return Decision(Action.BEGIN, reason, node.ballot)
+
+    def _mixed(self, others: Sequence[Node]) -> Decision | None:
+        """What to do where nodes of another engine have this cluster's name; None where there are none."""
+        if not (wrong := [node for node in others if node.alive and node.engine not in ("", self._engine.kind)]):
+            return None
+        reason = (
+            f"{names_of(wrong)} of a cluster of this name: {wrong[0].engine}, and this node is {self._engine.kind}. "
+            "Give each cluster a name of its own (DBHANDLER_CLUSTER)"
+        )
+        return Decision(Action.REFUSE, reason)
 
     def _in_turn(self, node: Node, others: Sequence[Node], decision: Decision) -> Decision:
         in_turn = self._engine.one_by_one and decision.action == Action.JOIN
@@ -148,7 +159,9 @@ class Starter:
 
     def _publish(self, serf: Serf, me: Member, node: Node, reason: str) -> None:
         self._store.publish(node, reason, node.host)
-        desired: dict[str, str] = {Tag.CLUSTER: self._settings.name, Tag.GALERA: encode(node)}
+        desired: dict[str, str] = {
+            Tag.CLUSTER: self._settings.name, Tag.GALERA: encode(node), Tag.ENGINE: self._engine.kind,
+        }  # fmt: skip
         proofs = self._prove(replace(me, tags={**me.tags, **desired}))
         self._tags.correct(serf, me.tags, {**desired, **proofs}, outlived(me.tags, proofs))
 

@@ -31,6 +31,7 @@ class GaleraStarting:
     makes what the node needs for TLS at an address (None: the nodes do without). tls_dir is the folder of those files.
     numbered: the nodes write binary logs."""
 
+    kind = "mariadb"
     one_by_one = True
 
     def __init__(

@@ -37,6 +37,7 @@ PAUSE = 10.0
 class ReplicationStarting:
     """The engine's part in the start of a node whose settings these are."""
 
+    kind = "mysql"
     one_by_one = False
 
     def __init__(

@@ -130,6 +130,22 @@ def other(tag: str, name: str = "db2", status: str = "alive") -> Member:
     return Member(name, "10.0.0.2", 7946, status, {"role": "db", "cluster": "shop", "galera": tag})
 
 
+def test_nodes_of_another_engine_keep_it_from_beginning_while_they_are_there(build: Build) -> None:
+    said = encode(Node("a", WAITING, EMPTY))
+    wrong = Member("db2", "10.0.0.2", 7946, "alive", {
+        "role": "db", "cluster": "shop", "galera": said, "engine": "mysql",
+    })  # fmt: skip
+    build.serf.others = [wrong]
+
+    def gone() -> None:
+        assert build.own().mode == WAITING and "'db2' of a cluster of this name: mysql" in str(build.store.published())
+        build.serf.others = []
+
+    build.script = [None, gone, None, None]
+    assert build.options()[-1] == "--wsrep-new-cluster"
+    assert build.serf.tags["engine"] == "mariadb" and len(build.waits) > 2
+
+
 def test_an_empty_node_that_is_expected_to_be_alone_begins(build: Build) -> None:
     build.script = [None]
     options = build.options()
@@ -363,7 +379,7 @@ def test_a_node_without_a_pool_proves_nothing_and_takes_back_what_it_proved(buil
     build.serf.tags["proof"] = "of a former run"
     build.script = [None]
     build.options()
-    assert set(build.serf.tags) == {"role", "cluster", "galera"}
+    assert set(build.serf.tags) == {"role", "cluster", "galera", "engine"}
 
 
 def test_a_proof_that_has_no_room_any_more_does_not_keep_its_room(build: Build) -> None:
@@ -372,7 +388,7 @@ def test_a_proof_that_has_no_room_any_more_does_not_keep_its_room(build: Build) 
     build.serf.tags |= {"was": "x" * 180, "proof": "y" * 96, "proof1": "z" * 96}
     build.script = [None]
     build.options()
-    assert set(build.serf.tags) == {"role", "was", "cluster", "galera", "proof"}
+    assert set(build.serf.tags) == {"role", "was", "cluster", "galera", "engine", "proof"}
     assert sum(len(name) + len(text) + 4 for name, text in build.serf.tags.items()) <= MAX_TAG
 
 
