@@ -9,7 +9,8 @@ from itertools import islice
 from dbhandler.directory import directory_sql, moves_sql
 from dbhandler.directory.moves import Moves
 from dbhandler.directory.standing import Standing
-from dbhandler.engine.server import ER_DUP_ENTRY, Server
+from dbhandler.engine.driver import ER_DUP_ENTRY
+from dbhandler.engine.server import Server
 from dbhandler.errors import ServerError
 
 

@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from dbhandler.engine import password_hash, sql
-from dbhandler.engine.driver import pymysql
+from dbhandler.engine.driver import ACCESS_DENIED, AWAY, CLIENT_ERRORS, ER_CON_COUNT, FULL_DISK, SESSION_ENDS, pymysql
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import DbHandlerError, Full, ServerError, Unavailable
 from dbhandler.settings.config import Config
-
-ER_CON_COUNT = 1040
-ER_DB_CREATE_EXISTS = 1007
-ER_DUP_ENTRY = 1062
-ER_NO_SUCH_THREAD = 1094
-ER_UNKNOWN_CHARACTER_SET = 1115
-ER_UNKNOWN_COLLATION = 1273
-ER_COLLATION_CHARSET_MISMATCH = 1253
-ACCESS_DENIED = frozenset({1045, 1698, 1862, 3118, 3955, 4151})
-"""Wrong password, wrong plugin, expired password, locked account."""
-
-_AWAY = frozenset({
-    1021, 1023, 1026, 1030, 1037, 1040, 1041, 1047, 1053, 1077, 1080, 1135, 1152, 1153, 1158, 1159, 1160, 1161,
-    1180, 1181, 1184, 1203, 1205, 1206, 1213, 1218, 1223, 1226, 1290, 1317, 1345, 1614, 1637, 1792, 1836,
-    1927, 3024, 3100, 3101, 3168, 3572, 4031, 28, 122,
-})  # fmt: skip
-"""Numbers that pass by themselves: full disk or table of connections, locks, shutdown, read-only, no quorum, another
-node that was faster.
-
-28 and 122 are the system's own ENOSPC and EDQUOT."""
-
-_SESSION_ENDS = frozenset({1053, 1077, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1792, 1927, 4031})
-"""Numbers after which the server closes the connection, or a new one may be let write (1792, see SESSION). After all
-others it is kept: another may not be to be had."""
-
-_FULL_DISK = re.compile(r"\berrno: (?:28|30|122)\b")
-"""ENOSPC, EROFS and EDQUOT inside the text of another error, such as 1006 for CREATE DATABASE."""
-
-_CLIENT_ERRORS = range(2000, 3000)
 
 SESSION = (
     "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1, "
@@ -84,7 +54,7 @@ class Server:
         self.engine, self._database, self._encrypted = engine, database, encrypted
         self._socket, self._user, self._password = socket, user, password
         self._timeout, self._patience, self._patient_again = timeout, patience, 0.0
-        self._passing = _AWAY | ACCESS_DENIED if refusal_passes else _AWAY
+        self._passing = AWAY | ACCESS_DENIED if refusal_passes else AWAY
         self._connection: pymysql.connections.Connection[pymysql.cursors.Cursor] | None = None
 
     def __enter__(self) -> Server:
@@ -248,7 +218,7 @@ def _translated(secret: bool, passing: frozenset[int], lost: Callable[[], None])
 
 
 def _ends_session(error: Exception) -> bool:
-    return isinstance(error, OSError) or _errno(error) in _SESSION_ENDS or _errno(error) in (0, *_CLIENT_ERRORS)
+    return isinstance(error, OSError) or _errno(error) in SESSION_ENDS or _errno(error) in (0, *CLIENT_ERRORS)
 
 
 def _errno(error: Exception) -> int:
@@ -260,9 +230,9 @@ def _error(error: Exception, secret: bool, passing: frozenset[int]) -> DbHandler
     errno = _errno(error)
     if errno == ER_CON_COUNT:
         return Full(f"all connections of the database server are taken (error {errno}, max_connections)")
-    if isinstance(error, OSError) or errno in _CLIENT_ERRORS or errno == 0:
+    if isinstance(error, OSError) or errno in CLIENT_ERRORS or errno == 0:
         return Unavailable(f"the database server does not answer (error {errno})")
     detail = "" if secret or len(error.args) < 2 else f": {error.args[1]}"
-    if errno in passing or _FULL_DISK.search(str(error.args[-1])):
+    if errno in passing or FULL_DISK.search(str(error.args[-1])):
         return Unavailable(f"the database server cannot do this now (error {errno}{detail})")
     return ServerError(f"the database server refused (error {errno}{detail})", errno)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dbhandler.engine.server import ER_DUP_ENTRY, Server
+from dbhandler.engine.driver import ER_DUP_ENTRY
+from dbhandler.engine.server import Server
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import Busy, ServerError
 from dbhandler.log import shown

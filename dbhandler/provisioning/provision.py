@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dbhandler.engine import sql
-from dbhandler.engine.server import (
+from dbhandler.engine.driver import (
     ER_COLLATION_CHARSET_MISMATCH,
     ER_DB_CREATE_EXISTS,
     ER_UNKNOWN_CHARACTER_SET,
     ER_UNKNOWN_COLLATION,
-    Server,
 )
+from dbhandler.engine.server import Server
 from dbhandler.errors import Denied, Elsewhere, InvalidRequest, NotForUs, ServerError
 from dbhandler.log import shown
 from dbhandler.provisioning.accounts import Accounts

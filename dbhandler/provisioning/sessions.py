@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from dbhandler.engine import sql
-from dbhandler.engine.server import ER_NO_SUCH_THREAD, Server
+from dbhandler.engine.driver import ER_NO_SUCH_THREAD
+from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, ServerError
 from dbhandler.provisioning import privilege_sql
 

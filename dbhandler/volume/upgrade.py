@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from dbhandler.engine import sql
+from dbhandler.engine.driver import ACCESS_DENIED
 from dbhandler.engine.private_server import PrivateServer
-from dbhandler.engine.server import ACCESS_DENIED, Server, agent_server
+from dbhandler.engine.server import Server, agent_server
 from dbhandler.errors import DbHandlerError, ServerError
 from dbhandler.inventory import InRun
 from dbhandler.settings.config import Config

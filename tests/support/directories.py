@@ -11,7 +11,7 @@ from dbhandler.directory.directory import Directory
 from dbhandler.directory.move import Move, Step
 from dbhandler.directory.moves import Moves
 from dbhandler.directory.standing import Standing
-from dbhandler.engine.server import ER_DUP_ENTRY
+from dbhandler.engine.driver import ER_DUP_ENTRY
 from dbhandler.engine.sql import Statement
 from dbhandler.errors import ServerError
 from dbhandler.serf.members import Member
