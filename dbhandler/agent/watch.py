@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dbhandler.engine import sql
+from dbhandler.engine import group_sql, sql
 from dbhandler.engine.server import Server
 from dbhandler.errors import DbHandlerError, Resting
 from dbhandler.requests.vocabulary import ServerState
@@ -134,7 +134,7 @@ class ServerWatch:
 
     def _not_written_to(self) -> ServerState:
         """A server that its owner keeps from being written to: a replica, or one whose databases are missed then."""
-        if self._server.execute(sql.sources(self.engine)):
+        if self._server.execute(group_sql.sources(self.engine)):
             self.reason = _REPLICA
             return ServerState.REPLICA
         raise Resting(_READ_ONLY)

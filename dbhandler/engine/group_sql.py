@@ -1,8 +1,13 @@
-"""Statements about the servers that have the same data: Galera's status, and MySQL's Group Replication."""
+"""Statements about the servers that have the same data: replicas, Galera's status, and MySQL's Group Replication."""
 
 from __future__ import annotations
 
 from dbhandler.engine.sql import Statement, serves, status
+
+
+def sources(engine: str) -> Statement:
+    """One row for each server that this one is a replica of."""
+    return Statement("SHOW REPLICA STATUS" if engine == "mysql" else "SHOW ALL REPLICAS STATUS")
 
 
 def galera_status() -> Statement:

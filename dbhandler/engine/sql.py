@@ -234,11 +234,6 @@ def replica_status(engine: str, name: str) -> Statement:
     return Statement("SHOW REPLICA %s STATUS", (name,)) if name else Statement("SHOW REPLICA STATUS")
 
 
-def sources(engine: str) -> Statement:
-    """One row for each server that this one is a replica of."""
-    return Statement("SHOW REPLICA STATUS" if engine == "mysql" else "SHOW ALL REPLICAS STATUS")
-
-
 def serves() -> Statement:
     """One row, on a server that serves: a cluster's node without a quorum takes connections and answers with 1047."""
     return Statement(f"SELECT {_SERVES}")

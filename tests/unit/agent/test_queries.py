@@ -16,7 +16,7 @@ from dbhandler.agent.proofs import Proofs
 from dbhandler.agent.queries import PROOF, Queries, fitting
 from dbhandler.agent.watch import ServerWatch
 from dbhandler.agent.worker import Worker
-from dbhandler.engine import sql
+from dbhandler.engine import group_sql, sql
 from dbhandler.errors import Busy, DbHandlerError, ServerError, Unavailable
 from dbhandler.provisioning.provision import Outcome
 from dbhandler.provisioning.quota import Reading
@@ -485,7 +485,7 @@ def test_a_reason_of_what_was_made_hides_no_refusal(
 
 @pytest.mark.parametrize("name", ["create_db", "rotate_db", "drop_db", "grant_db", "revoke_db", "renew_db", "copy_db"])
 def test_a_replica_says_whom_to_ask_and_is_asked_nothing(observed: Observed, name: str) -> None:
-    facts = {sql.server_facts(): [("11.8", 3306, 1)], sql.sources("mariadb"): [("db1",)]}
+    facts = {sql.server_facts(): [("11.8", 3306, 1)], group_sql.sources("mariadb"): [("db1",)]}
     observed.server.replies.update(facts)  # type: ignore[arg-type]
     observed.watch.look()
     asked = len(observed.server.executed)

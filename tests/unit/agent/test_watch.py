@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbhandler.agent.watch import COUNT_INTERVAL, ServerWatch
-from dbhandler.engine import sql
+from dbhandler.engine import group_sql, sql
 from dbhandler.errors import Resting, ServerError, Unavailable
 from dbhandler.requests.vocabulary import ServerState
 from tests.support.fakes import Clock, RecordingServer
@@ -178,7 +178,7 @@ def test_it_is_prepared_once_before_it_is_ready(server: RecordingServer, account
 
 @pytest.mark.parametrize("engine", ["mariadb", "mysql"])
 def test_a_replica_is_no_server_that_requests_are_for(clock: Clock, engine: str) -> None:
-    server = RecordingServer({sql.server_facts(): [("9.7.4", 3306, 1)], sql.sources(engine): [("db1",)]})
+    server = RecordingServer({sql.server_facts(): [("9.7.4", 3306, 1)], group_sql.sources(engine): [("db1",)]})
     watch = ServerWatch(server, engine, lambda: True, clock)  # type: ignore[arg-type]
     assert later(watch, clock) == ServerState.REPLICA
     assert watch.is_replica and watch.reason and "ask its source" in watch.reason
@@ -194,7 +194,7 @@ def test_a_replica_is_no_server_that_requests_are_for(clock: Clock, engine: str)
 def test_a_replica_that_is_not_initialised_prepares_nothing(server: RecordingServer, clock: Clock) -> None:
     prepared: list[None] = []
     built = ServerWatch(server, "mariadb", lambda: True, clock, prepare=lambda: prepared.append(None))  # type: ignore[arg-type]
-    server.replies |= {sql.server_facts(): [("11.8", 3306, 1)], sql.sources("mariadb"): [("db1",)]}
+    server.replies |= {sql.server_facts(): [("11.8", 3306, 1)], group_sql.sources("mariadb"): [("db1",)]}
     assert later(built, clock) == ServerState.REPLICA
     assert prepared == []
 
