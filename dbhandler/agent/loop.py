@@ -36,12 +36,12 @@ class Agent:
         os.write(self._wake, b"\n")
 
     def run(self) -> None:
-        """Works until `stop` is called, or the sessions that are open do not fit the server any more: all of them, also
-        those of other threads, are opened anew by the next agent."""
+        """Works until `stop` is called, or the sessions that are open may write and are not to any more: all of them,
+        also those of other threads, are opened anew by the next agent."""
         while not self._stopping:
             self._watch.look()
             if self._watch.outdated:
-                logger.info("the owner has changed whether this server is written to: beginning anew")
+                logger.info("nobody is to write to this server any more (read_only): beginning anew")
                 return
             # Every spool has its turn, however full another is.
             busy = sum(drain.step() for drain in self._drains) > 0

@@ -64,7 +64,8 @@ class ServerWatch:
         self._rests = False
         self._read_only: object = None
         self.outdated = False
-        """Has the owner changed whether this server is written to? Open sessions do as they were told at first."""
+        """Has the owner kept this server from being written to? Sessions that were opened before would write to it.
+        Those that may not yet, when they may again, end at the first refusal (1792)."""
         self.reason: str | None = None
         self.databases: int | None = None
 
@@ -119,7 +120,7 @@ class ServerWatch:
                 self._check()
             [(version, port, read_only)] = self._server.execute(sql.server_facts())
             self._facts = Facts(str(version).partition(" ")[0], int(str(port)))
-            self.outdated = self._read_only not in (None, read_only)
+            self.outdated = bool(read_only) and self._read_only == 0
             self._read_only = read_only
             if read_only:
                 return self._not_written_to()

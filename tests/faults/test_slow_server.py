@@ -70,7 +70,7 @@ def agents_in(cursor: pymysql.cursors.Cursor) -> list[int]:
 
 @contextmanager
 def read_only(server: Server) -> Iterator[None]:
-    """What an owner sets before a move. It does not bind administrators, so requests may still be served."""
+    """What an owner sets before a move. It does not bind administrators, but our own sessions keep to it."""
     server.sql("SET GLOBAL read_only = 1")
     yield
     server.sql("SET GLOBAL read_only = 0")

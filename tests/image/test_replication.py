@@ -114,7 +114,9 @@ def test_a_restart_changes_nothing_and_a_promoted_replica_takes_requests(pair: P
     root(replica, "SET GLOBAL read_only = 0")
     eventually("a server like any other", lambda: replica.tags().get("role") == "db")
     eventually("it to be ready", lambda: replica.tags().get("mysql") == "ready")
-    assert pair.agent.query("create_db", "promoted", node=replica)["status"] == "created"
+    # The agent's session is still one that may not write, and ends by that.
+    answers = [pair.agent.query("create_db", "promoted", node=replica)["status"] for _ in range(2)]
+    assert answers in (["unavailable", "created"], ["created", "exists"])
 
 
 def test_a_server_that_is_kept_from_being_written_to_is_waited_for(site: Site, engine: str) -> None:
@@ -122,7 +124,7 @@ def test_a_server_that_is_kept_from_being_written_to_is_waited_for(site: Site, e
     server.sql("SET GLOBAL read_only = 1", "admin", "pw")
     eventually("it not to be ready", lambda: server.tags().get("mysql") in ("down", "starting"))
     assert server.tags()["role"] == "db"
-    eventually("an agent that knows it", lambda: server.logged("changed whether this server is written to"))
+    eventually("an agent that knows it", lambda: server.logged("nobody is to write to this server any more"))
     server.exec("dbhandler-create", stdin="later")
     eventually("the event to wait", lambda: server.logged("'later' waits|event.s. wait: "))
     assert server.sql("SHOW DATABASES LIKE 'later'", "admin", "pw") == []

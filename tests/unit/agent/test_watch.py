@@ -184,11 +184,14 @@ def test_a_replica_is_no_server_that_requests_are_for(clock: Clock, engine: str)
     assert watch.is_replica and watch.reason and "ask its source" in watch.reason
     assert watch.tags() == {"role": "replica", "mysql": "replica", "engine": engine, "version": "9.7.4", "port": "3306"}
     assert not watch.outdated
-    # Promoted by its owner, it is a server like any other, in sessions that know it.
+    # Promoted by its owner, it is a server like any other; its sessions learn it by a refusal.
     server.replies[sql.server_facts()] = [("9.7.4", 3306, 0)]
     assert later(watch, clock) == ServerState.READY
-    assert watch.outdated
+    assert not watch.outdated
     assert "role" not in watch.tags() and watch.reason is None
+    server.replies[sql.server_facts()] = [("9.7.4", 3306, 1)]
+    later(watch, clock)
+    assert watch.outdated
 
 
 def test_a_replica_that_is_not_initialised_prepares_nothing(server: RecordingServer, clock: Clock) -> None:
