@@ -144,6 +144,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
             template.finish(config.data_dir)
         with agent_server(config) as server:
             server.wait_until_ready(SERVER_TIMEOUT, _question(config))
+            if config.group:
+                # A session that began on a server that was read-only until then may not write.
+                server.close()
             if config.awaits_backup:
                 # Only here, as few servers ever do.
                 from dbhandler.boot import from_backup

@@ -40,9 +40,13 @@ def place(engine: str) -> Statement:
 
 
 def is_in(engine: str) -> Statement:
-    """One row on a cluster's node that is in it; none, or an error, on one that is not yet."""
+    """One row on a cluster's node that is in it, and may be written to if it ever is; none, or an error, on one that is
+    not yet."""
     if engine == "mysql":
-        return Statement(f"SELECT 1 {_MEMBERS} WHERE MEMBER_ID = @@server_uuid AND MEMBER_STATE = 'ONLINE'")
+        return Statement(
+            f"SELECT 1 {_MEMBERS} WHERE MEMBER_ID = @@server_uuid AND MEMBER_STATE = 'ONLINE' "
+            "AND (@@GLOBAL.super_read_only = 0 OR MEMBER_ROLE = 'SECONDARY')"
+        )
     return serves()
 
 

@@ -49,16 +49,16 @@ def cluster(site: Site) -> Iterator[Cluster]:
 
 def test_no_stranger_is_in_the_group_or_gets_its_data(site: Site, cluster: Cluster) -> None:
     node, stranger = cluster.nodes[0], Server(site.name("stranger"))
-    stranger.client, address = cluster.engine.client, site.address(230)
+    stranger.client = cluster.engine.client
     group = {
-        "group-name": node.told(cluster.engine.history), "local-address": f"{address}:{GROUP_PORT}",
+        "group-name": node.told(cluster.engine.history), "local-address": f"{stranger.name}:{GROUP_PORT}",
         "group-seeds": f"{node.address}:{GROUP_PORT}", "ssl-mode": "REQUIRED", "recovery-use-ssl": "ON",
         "start-on-boot": "OFF",
     }  # fmt: skip
     options = [f"--loose-group-replication-{name}={value}" for name, value in group.items()]
     numbered = ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--server-id=99"]
     plugins = "--plugin-load-add=group_replication.so;mysql_clone.so"
-    where = ("--ip", address, "--tmpfs", "/run", "-e", f"SERF_RPC_AUTH={RPC_KEY}")
+    where = ("--tmpfs", "/run", "-e", f"SERF_RPC_AUTH={RPC_KEY}")
     site.run(cluster.engine.image, plugins, *numbered, *options, options=where, name=stranger.name)
     try:
         stranger.wait_ready()

@@ -16,7 +16,8 @@ def test_galera_tells_it_by_its_status_and_mysql_by_its_members(statement: objec
 
 def test_who_is_in() -> None:
     assert group_sql.is_in("mariadb") == sql.serves()
-    assert "MEMBER_ID = @@server_uuid" in group_sql.is_in("mysql").text
+    text = group_sql.is_in("mysql").text
+    assert "MEMBER_ID = @@server_uuid" in text and "super_read_only = 0 OR MEMBER_ROLE = 'SECONDARY'" in text
 
 
 def test_no_password_is_in_a_statements_text_and_each_is_marked() -> None:
