@@ -104,7 +104,8 @@ class Loopback:
 
     def start_console(self) -> str:
         address = f"127.0.0.1:{self._make.free_port()}"
-        environ = os.environ | {"SERF_RPC_ADDR": self._nodes[0].rpc, "DBHANDLER_CONSOLE": address}
+        own = {name: text for name, text in os.environ.items() if not name.startswith(("DBHANDLER_", "SERF_"))}
+        environ = own | {"SERF_RPC_ADDR": self._nodes[0].rpc, "DBHANDLER_CONSOLE": address}
         program = (sys.executable, "-c", "from dbhandler.console.cli import main; main([])")
         self._console = subprocess.Popen(program, env=environ, stderr=subprocess.DEVNULL)
         return f"http://{address}/"

@@ -26,8 +26,10 @@ class ConsoleProcess:
 
     def __init__(self, agent: str, log: Path, **environ: str) -> None:
         self.port, self._log = free_port(), log
+        # Those of the tests themselves begin like settings, and are none.
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith(("DBHANDLER_", "SERF_"))}
         settings: Mapping[str, str] = {
-            **os.environ, "SERF_RPC_ADDR": agent, "DBHANDLER_CONSOLE": f"127.0.0.1:{self.port}",
+            **inherited, "SERF_RPC_ADDR": agent, "DBHANDLER_CONSOLE": f"127.0.0.1:{self.port}",
             "DBHANDLER_RUN_DIR": str(log.parent), **environ,
         }  # fmt: skip
         with log.open("wb") as stderr:
