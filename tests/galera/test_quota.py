@@ -13,14 +13,12 @@ import pymysql
 from tests.support.docker import eventually
 from tests.support.faults import Site
 from tests.support.galera import Cluster, Node
-from tests.support.operations import box, is_ended, payload_text
+from tests.support.operations import ENDED, box, is_ended, payload_text
 
 OWNER, GIVEN = "the password of an owner", "the password that was given"
 MIB = 2**20
 WITHIN = 60
 DENIED = 1142
-ENDED = (2006, 2013, 1317, 1927)
-"""Numbers by which a session hears that it was ended: an application begins another one, and asks again."""
 
 
 def ask(node: Node, query: str, name: str, **more: Any) -> dict[str, Any]:

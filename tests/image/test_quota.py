@@ -16,7 +16,7 @@ from dbhandler.requests.box import Credentials
 from tests.support import operations
 from tests.support.containers import Database, Site
 from tests.support.docker import eventually
-from tests.support.operations import is_ended
+from tests.support.operations import ENDED, is_ended
 
 OWNER, GIVEN = "the password of an owner", "the password that was given"
 MIB = 2**20
@@ -24,8 +24,6 @@ QUOTA = 12 * MIB
 WITHIN = 60
 """Seconds in which the agent has seen it, on a busy machine."""
 DENIED = 1142
-ENDED = (2006, 2013, 1317, 1927)
-"""Numbers by which a session hears that it was ended: an application begins another one, and asks again."""
 
 
 @pytest.fixture(scope="module")

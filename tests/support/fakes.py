@@ -148,3 +148,16 @@ class RpcServer(SocketServer):
 def ok(seq: int, *body: object) -> Sequence[object]:
     """A successful reply."""
     return [{"Seq": seq, "Error": ""}, *body]
+
+
+class FakeProcess:
+    """Counts what is done to the server's process."""
+
+    def __init__(self) -> None:
+        self.ended, self.insisted, self.is_ending = 0, 0, False
+
+    def end(self) -> None:
+        self.ended += 1
+
+    def insist(self) -> None:
+        self.insisted += 1

@@ -10,6 +10,9 @@ import pymysql
 
 from dbhandler.requests.box import LIFETIME, Credentials, seal
 
+ENDED = (2006, 2013, 1317, 1927)
+"""Numbers by which a session hears that it was ended: an application begins another one, and asks again."""
+
 
 def box(query: str, name: str, password: str, user: str = "", **more: Any) -> Credentials:
     """What is in the box of a query about the database `name`; user is the account that asks (default: the name)."""

@@ -24,6 +24,24 @@ EMPTY, DATA = Holds.EMPTY, Holds.DATA
 UUID, OTHER = "4ff1e6c6-e6f9-11f1-b5d2-7aa832857484", "5ff1e6c6-e6f9-11f1-b5d2-7aa832857484"
 
 
+class PlayedSerf:
+    """The agent of the node a, which knows these members."""
+
+    def __init__(self, *members: Member) -> None:
+        self._members = members
+
+    def __enter__(self) -> PlayedSerf:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def self_name(self) -> str:
+        return "a"
+
+    def members(self) -> list[Member]:
+        return list(self._members)
+
+
 def data(
     name: str, seqno: int = 5, mode: Mode = WAITING, alive: bool = True, view: str = "ab", uuid: str = UUID
 ) -> Node:
@@ -100,20 +118,9 @@ def test_a_node_that_waits_says_why_as_its_start_program_does(tmp_path: Path, mo
     store = GroupStore(tmp_path, tmp_path)
     waits = Node("a0", WAITING, DATA, "0", UUID, Transactions.up_to(5), frozenset({"a0"}))
 
-    class PlayedSerf:
-        def __enter__(self) -> PlayedSerf:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def self_name(self) -> str:
-            return "a"
-
-        def members(self) -> list[Member]:
-            tags = {"role": "db", "cluster": "shop", "galera": encode(waits)}
-            return [Member("a", "10.0.0.1", 7946, "alive", tags)]
-
-    monkeypatch.setattr("dbhandler.group.cli.connect", lambda _settings: PlayedSerf())
+    tags = {"role": "db", "cluster": "shop", "galera": encode(waits)}
+    played = PlayedSerf(Member("a", "10.0.0.1", 7946, "alive", tags))
+    monkeypatch.setattr("dbhandler.group.cli.connect", lambda _settings: played)
     config = Config.from_environ({"DBHANDLER_ENGINE": "mariadb", "DBHANDLER_CLUSTER": "shop"})
     assert see(config, store).reason == "waiting for 'a' to begin"
     store.publish(waits, "it holds transactions that 'b' does not")
@@ -132,19 +139,8 @@ def test_only_nodes_that_prove_it_are_shown_where_they_have_a_secret(
         tags = {"role": "db", "cluster": "shop", "galera": f"synced data {UUID}:0 {name}0/0 - -"}
         return Member(name, "10.0.0.1", 7946, "alive", tags)
 
-    class PlayedSerf:
-        def __enter__(self) -> PlayedSerf:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def self_name(self) -> str:
-            return "a"
-
-        def members(self) -> list[Member]:
-            return [proven(node("a")), proven(node("b"), CHANGING), node("c"), proven(node("d"), THEIRS)]
-
-    monkeypatch.setattr("dbhandler.group.cli.connect", lambda _settings: PlayedSerf())
+    played = PlayedSerf(proven(node("a")), proven(node("b"), CHANGING), node("c"), proven(node("d"), THEIRS))
+    monkeypatch.setattr("dbhandler.group.cli.connect", lambda _settings: played)
     secret = words.encode(OURS.secrets[0])
     for environ, others in (({}, ["b", "c", "d"]), ({"DBHANDLER_POOL_SECRET": secret}, ["b"])):
         config = Config.from_environ({"DBHANDLER_ENGINE": "mariadb", "DBHANDLER_CLUSTER": "shop", **environ})

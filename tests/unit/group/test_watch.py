@@ -22,7 +22,7 @@ from dbhandler.inventory import InState
 from dbhandler.serf.members import Member
 from dbhandler.settings.config import Config
 from dbhandler.trust.secret import new_secret
-from tests.support.fakes import Clock, RecordingServer, Rows
+from tests.support.fakes import Clock, FakeProcess, RecordingServer, Rows
 from tests.support.group_nodes import node as group_node
 from tests.support.pools import OURS, THEIRS, proven
 
@@ -40,19 +40,6 @@ def rows(state: str = "Synced", primary: str = "Primary", ready: str = "ON", siz
         ("wsrep_cluster_size", size),
         ("wsrep_cluster_state_uuid", UUID),
     ]
-
-
-class FakeProcess:
-    """Counts what is done to the server's process."""
-
-    def __init__(self) -> None:
-        self.ended, self.insisted, self.is_ending = 0, 0, False
-
-    def end(self) -> None:
-        self.ended += 1
-
-    def insist(self) -> None:
-        self.insisted += 1
 
 
 class Made:

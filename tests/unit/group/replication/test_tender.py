@@ -14,7 +14,7 @@ from dbhandler.group.replication.orders import Order, Orders
 from dbhandler.group.replication.tender import MAX_CONNECTIONS, PATIENCE, PRIVILEGES, Tender
 from dbhandler.provisioning import backup_sql
 from dbhandler.trust.group import USER, account_password
-from tests.support.fakes import Clock, RecordingServer, Rows
+from tests.support.fakes import Clock, FakeProcess, RecordingServer, Rows
 from tests.support.group_nodes import HISTORY
 
 SECRETS = (bytes(32), bytes([1]) * 32)
@@ -24,17 +24,6 @@ ON, OFF = group_sql.bootstrap(on=True), group_sql.bootstrap(on=False)
 
 def rows(state: str) -> Rows:
     return [("aa", state, "PRIMARY", 1, HISTORY)]
-
-
-class FakeProcess:
-    def __init__(self) -> None:
-        self.ended, self.insisted, self.is_ending = 0, 0, False
-
-    def end(self) -> None:
-        self.ended += 1
-
-    def insist(self) -> None:
-        self.insisted += 1
 
 
 class FakeServer(RecordingServer):
