@@ -16,7 +16,6 @@ from dbhandler.group.node import nodes_of
 from dbhandler.log import shown
 from dbhandler.requests.restore_box import source_id
 from dbhandler.serf.members import Member
-from dbhandler.serf.tags import Tag
 
 _ID = re.compile(r"[A-Za-z0-9_.+-]{1,80}")
 _FILE = "source.json"
@@ -71,14 +70,10 @@ def chosen(found: Iterable[Source], name: str) -> Source:
 
 
 def _single(member: Member) -> Source:
-    return Source(source_id(member.key or "", None), member.name, _engine(member), (node_of(member),))
+    return Source(source_id(member.key or "", None), member.name, member.engine, (node_of(member),))
 
 
 def _cluster(name: str, members: list[Member]) -> Source:
     serving = {node.name for node in nodes_of(members, name) if node.serves}
     nodes = [member for member in members if member.name in serving]
     return Source(source_id("", name), name, "mariadb", tuple(map(node_of, sorted(nodes, key=lambda node: node.name))))
-
-
-def _engine(member: Member) -> str:
-    return "mysql" if member.tags.get(Tag.ENGINE) == "mysql" else "mariadb"

@@ -29,7 +29,6 @@ from dbhandler.requests.vocabulary import Query, Status
 from dbhandler.requests.where import parse as parse_where
 from dbhandler.serf.access import addresses, auth_key, connect_first
 from dbhandler.serf.rpc import Serf
-from dbhandler.serf.tags import Tag
 from dbhandler.settings.pool import trusted_pools
 
 TIMEOUT = 300.0
@@ -220,7 +219,7 @@ class Client:
         host = lasting(server.name, answer.host)
         return Connection(
             saved.database, host, answer.port, saved.user, saved.password, made.others,
-            engine="mysql" if server.tags.get(Tag.ENGINE) == "mysql" else "mariadb", ca=made.root,
+            engine=server.engine, ca=made.root,
             ca_file=str(self._authority.path) if made.root and self._authority.path else None, ends_in=answer.ttl,
         )  # fmt: skip
 

@@ -18,7 +18,6 @@ from dbhandler.provisioning.overview import Row
 from dbhandler.provisioning.registry import Registry
 from dbhandler.provisioning.survey import Survey
 from dbhandler.serf.members import Member
-from dbhandler.serf.tags import Tag
 from dbhandler.trust import backup
 
 TIMEOUT = 5.0
@@ -57,8 +56,7 @@ class Ways:
         node = node_of(member)
         place = (node.name, node.host, node.port)
         if place not in self._open:
-            engine = "mysql" if member.tags.get(Tag.ENGINE) == "mysql" else "mariadb"
-            self._open[place] = self._access.server(node, engine, TIMEOUT)
+            self._open[place] = self._access.server(node, member.engine, TIMEOUT)
         self._open.move_to_end(place)
         while len(self._open) > MOST_OPEN:
             self._open.popitem(last=False)[1].close()

@@ -65,6 +65,11 @@ class Member:
         return self.tags.get(Tag.ROLE) == Role.DATABASE
 
     @property
+    def engine(self) -> str:
+        """Its server's engine: mysql, or else mariadb."""
+        return "mysql" if self.tags.get(Tag.ENGINE) == "mysql" else "mariadb"
+
+    @property
     def backup_key(self) -> str | None:
         """The public key of a backup, in base64; None for whoever is none."""
         return self.tags.get(Tag.KEY) if self.tags.get(Tag.ROLE) == Role.BACKUP else None
